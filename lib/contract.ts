@@ -1,0 +1,75 @@
+/**
+ * The contract that a source file must hold: its columns with their types, and the reasons for which a file or a row
+ * does not pass.
+ *
+ * @module
+ */
+
+/** A contract column's type as configured: `integer`, `text`, `date` or `decimal(p,s)`. */
+export type ColumnType =
+  | { readonly kind: "integer" }
+  | { readonly kind: "text" }
+  | { readonly kind: "date" }
+  | { readonly kind: "decimal"; readonly precision: number; readonly scale: number };
+
+/** Columns that the marts are built from; a contract may add to them but not drop or retype them. */
+export const CORE_COLUMNS = {
+  customer_id: "integer",
+  store_id: "integer",
+  product_name: "text",
+  sales_date: "date",
+  sales_person_id: "integer",
+  price: "decimal(10,2)",
+  quantity: "integer",
+  total_cost: "decimal(18,2)",
+} as const;
+
+/** Names that the accepted_sales dataset adds to the contract's columns. */
+export const ADDED_COLUMNS = ["additional_column", "source_key"] as const;
+
+/** Why a whole file is rejected, in the order in which they are looked for. */
+export type FileReason =
+  | "unsupported_type"
+  | "empty_file"
+  | "bad_gzip"
+  | "too_large"
+  | "not_utf8"
+  | "too_many_columns"
+  | "duplicate_column"
+  | "missing_columns"
+  | "malformed_csv"
+  | "too_many_rejects";
+
+/** Contract columns whose values must exist in a dimension, with the reason for a row whose value does not. */
+export const KEY_COLUMNS = [
+  { column: "customer_id", dimension: "customer", key: "customer_id", reason: "unknown_customer_id" },
+  { column: "store_id", dimension: "store", key: "id", reason: "unknown_store_id" },
+  { column: "sales_person_id", dimension: "sales_team", key: "id", reason: "unknown_sales_person_id" },
+] as const;
+
+/** Largest precision of a DECIMAL in both engines. */
+const MAX_PRECISION = 38;
+
+/** Parses a configured type; `null` where it is none. */
+export function parseColumnType(text: string): ColumnType | null {
+  if (text === "integer" || text === "text" || text === "date") return { kind: text };
+  const [, p, s] = /^decimal\((\d{1,2}),(\d{1,2})\)$/.exec(text) ?? [];
+  const precision = Number(p), scale = Number(s);
+  return p !== undefined && precision >= 1 && precision <= MAX_PRECISION && scale <= precision
+    ? { kind: "decimal", precision, scale }
+    : null;
+}
+
+/** The SQL type that a column has in the marts. */
+export function sqlType(type: ColumnType): string {
+  switch (type.kind) {
+    case "integer":
+      return "BIGINT";
+    case "text":
+      return "VARCHAR";
+    case "date":
+      return "DATE";
+    case "decimal":
+      return `DECIMAL(${type.precision},${type.scale})`;
+  }
+}

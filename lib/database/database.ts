@@ -1,0 +1,195 @@
+/**
+ * The database: dimensions, reporting tables, ledger, lease, commit and pending moves.
+ *
+ * **Atomic.** {@linkcode Database.commit} is the one transaction that a run's effects hang on: totals, incentives,
+ * ledger, pending moves and the run's state change together, and only while the run holds the newest fencing token.
+ * `snapshot` reads all dimensions as of one moment.
+ *
+ * **Idempotent.** `prepare`, `bind`, `renewLease`, `releaseLease`, `settleMoves` and `finishRun` may be repeated.
+ * `commit` of a run that is committed already answers `committed` and changes nothing.
+ *
+ * **Raised.** `LeaseLostError` when another run took the lease; `UnavailableError` when the database cannot be
+ * reached or is in use; `AccessError`; `DataError` for dimension tables that are missing or of the wrong shape.
+ *
+ * Time is the database's clock. No method keeps a connection or a file open when it has returned.
+ *
+ * @module
+ */
+import { UnavailableError } from "../errors.ts";
+
+/** The states of a run in the database. Readers see the effects of `committed` and `published` only. */
+export type RunState = "open" | "abandoned" | "nothing-to-do" | "recovered" | "committed" | "published";
+
+/** Who holds the lease, or wants to. */
+export interface LeaseOwner {
+  /** Stays the same over restarts of the same work dir or Job. */
+  readonly owner: string;
+  /** For people: host and process. */
+  readonly holder: string;
+  /** The run it is for. */
+  readonly runId: string;
+}
+
+/** The answer to {@linkcode Database.acquireLease}: a new fencing token, or who has the lease. */
+export type LeaseAnswer =
+  | { readonly token: number }
+  | {
+    readonly heldBy: {
+      readonly holder: string;
+      readonly runId: string;
+      readonly since: string;
+      readonly until: string;
+    };
+  };
+
+/** One line of the ledger: a delivered object version and what became of it. */
+export interface LedgerEntry {
+  readonly key: string;
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly lastModified: string;
+  /** Of the content, uncompressed; `null` where the content was not read. */
+  readonly sha256: string | null;
+  readonly status: "accepted" | "rejected" | "duplicate";
+  readonly reason: string | null;
+  readonly rowsRead: number;
+  readonly rowsAccepted: number;
+  readonly rowsRejected: number;
+  readonly destination: string;
+}
+
+/** An object that has to be moved within the store after the commit. */
+export interface MoveOrder {
+  /** `publish`: staged object to its final place, by upload. `archive`: source object out of the landing prefix, by move. */
+  readonly kind: "publish" | "archive";
+  readonly from: string;
+  readonly to: string;
+  readonly etag: string;
+  readonly sizeBytes: number;
+  /** Of the source's version; `null` for staged objects. */
+  readonly lastModified: string | null;
+  /** The local copy of the same bytes, relative to the work dir of the run; `null` where there is none. */
+  readonly localCopy: string | null;
+}
+
+/** A move that is not settled yet. */
+export interface PendingMove extends MoveOrder {
+  readonly id: number;
+  readonly runId: string;
+}
+
+/** How a move ended: done, or the object was nowhere to be found any more. */
+export interface SettledMove {
+  readonly id: number;
+  readonly outcome: "done" | "lost";
+}
+
+/** Month totals of a run, as Parquet files, with what they must add up to. */
+export interface Totals {
+  /** Absolute paths; empty where nothing was accepted. */
+  readonly files: readonly string[];
+  readonly rowCount: number;
+  /** Sum of `total_sales`, as decimal text. */
+  readonly totalSales: string;
+}
+
+/** Everything that a run changes in its one transaction. */
+export interface Commit {
+  readonly runId: string;
+  readonly token: number;
+  /** Of customer_id, full_name, address, phone_number, sales_month, total_sales. */
+  readonly customerTotals: Totals;
+  /** Of store_id, sales_person_id, full_name, sales_month, total_sales. */
+  readonly salesTotals: Totals;
+  /** 0 to 100, as decimal text with at most 4 decimals. */
+  readonly incentivePercent: string;
+  readonly ledger: readonly LedgerEntry[];
+  readonly moves: readonly MoveOrder[];
+}
+
+/** A run that has not ended: its state, and whether it has moves of either kind that are not settled. */
+export interface UnfinishedRun {
+  readonly runId: string;
+  readonly openPublishes: number;
+  readonly openArchives: number;
+  /** The completion record has been written. */
+  readonly published: boolean;
+}
+
+/** What {@linkcode Database.snapshot} wrote: a Parquet file for each dimension. */
+export type Snapshot = Readonly<Record<DimensionName, { file: string; rowCount: number }>>;
+
+/** The dimension tables, read only. */
+export const DIMENSIONS = {
+  customer: {
+    key: "customer_id",
+    columns: ["first_name", "last_name", "address", "pincode", "phone_number"],
+  },
+  store: { key: "id", columns: ["store_manager_name"] },
+  product: { key: "id", columns: ["name"] },
+  sales_team: {
+    key: "id",
+    columns: ["first_name", "last_name", "manager_id", "is_manager", "address", "pincode"],
+  },
+} as const;
+
+/** A key of {@linkcode DIMENSIONS}. */
+export type DimensionName = keyof typeof DIMENSIONS;
+
+/** The contract that every database keeps; see the module's head. */
+export interface Database extends AsyncDisposable {
+  /** For messages: host and database, or a path, without credentials. */
+  readonly name: string;
+  /** Creates or migrates the pipeline's own tables and the two reporting tables. */
+  prepare(): Promise<void>;
+  /** The id that ties this database to a store, and whether it has been tied to one. */
+  binding(): Promise<{ id: string; bound: boolean }>;
+  /** Remembers that the store carries this database's id. */
+  bind(): Promise<void>;
+
+  /** Takes the lease where it is free, expired or this owner's own; always with a new fencing token. */
+  acquireLease(owner: LeaseOwner, ttlSeconds: number): Promise<LeaseAnswer>;
+  /** Extends the lease, also an expired or released one that nobody has taken since; `false` where somebody has. */
+  renewLease(token: number, ttlSeconds: number): Promise<boolean>;
+  /** Gives the lease back; nothing where it was taken by another. */
+  releaseLease(token: number): Promise<void>;
+
+  /** Registers a run as `open`, and marks every other open run `abandoned`. Fails where the token is not the newest. */
+  beginRun(run: { runId: string; token: number; configHash: string }): Promise<void>;
+  /** The state of a run, `null` where the database does not know it. */
+  runState(runId: string): Promise<RunState | null>;
+  /** Which of these run ids the database knows. */
+  knownRuns(runIds: readonly string[]): Promise<Set<string>>;
+  /** Committed runs that still have something to do, oldest first. */
+  unfinishedRuns(): Promise<UnfinishedRun[]>;
+  /** Ends a run that committed nothing, or records that a committed one has its completion record. */
+  finishRun(runId: string, state: "nothing-to-do" | "recovered" | "published"): Promise<void>;
+
+  /** Writes all dimensions, as of one moment, as `NAME.parquet` into the folder. Keys are BIGINT, the rest VARCHAR. */
+  snapshot(folder: string): Promise<Snapshot>;
+  /** Those of the given sha256 whose content was accepted, with rows, in a committed run. */
+  acceptedContent(sha256: readonly string[]): Promise<Set<string>>;
+  /** Those of the given keys that the ledger has. */
+  knownKeys(keys: readonly string[]): Promise<Set<string>>;
+
+  /** The commit point; see the module's head. */
+  commit(commit: Commit): Promise<"committed">;
+  /** The moves of committed runs that are not settled, oldest run first. */
+  pendingMoves(kind: MoveOrder["kind"]): Promise<PendingMove[]>;
+  /** Marks moves as settled. */
+  settleMoves(moves: readonly SettledMove[]): Promise<void>;
+  /** What a committed run published: key and size of each object, settled or not. */
+  publishedObjects(runId: string): Promise<{ key: string; sizeBytes: number }[]>;
+}
+
+/** The lease was taken by another run, which therefore is the only one that may publish (75). */
+export class LeaseLostError extends UnavailableError {
+  /** `action` completes `Cannot …`. */
+  constructor(action: string) {
+    super(
+      "lease_lost",
+      `Cannot ${action}: the lease was lost to another run; this run changed nothing and its files are taken again ` +
+        "by the next one",
+    );
+  }
+}

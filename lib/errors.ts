@@ -1,0 +1,148 @@
+/**
+ * The failures that end a run, each with the exit code that an operator or a scheduler acts on.
+ *
+ * Bad data is not an error but a value (a reject); a broken program is a built-in `TypeError` or `RangeError`
+ * and ends with 70. {@linkcode exitCodeOf} is the only place that picks an exit code.
+ *
+ * @example
+ * ```ts
+ * import { ConfigError, exitCodeOf } from "./errors.ts";
+ * console.assert(exitCodeOf(new ConfigError("bad_value", "config.jsonc:3: leaseTtl is not known")) === 78);
+ * ```
+ * @module
+ */
+
+/** What the process exits with; the numbers are those of sysexits.h, and of the shell for signals. */
+export const ExitCode = {
+  /** Done, also when there was nothing to do or some files were rejected. */
+  ok: 0,
+  /** Wrong usage of a command. */
+  usage: 64,
+  /** Data or state that a retry cannot mend. */
+  data: 65,
+  /** A bug. */
+  bug: 70,
+  /** Try again later. */
+  unavailable: 75,
+  /** Access denied. */
+  access: 77,
+  /** The configuration is wrong. */
+  config: 78,
+  /** Stopped by SIGINT. */
+  sigint: 130,
+  /** Stopped by SIGTERM. */
+  sigterm: 143,
+} as const;
+
+/** One of the values of {@linkcode ExitCode}. */
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** A failure of the world around the program: what was wrong, where, and what to do about it. */
+export class PipelineError extends Error {
+  /** What the process exits with. */
+  readonly exitCode: ExitCode;
+  /** A stable lower-case word for the failure, as in the `--json` summary. */
+  readonly code: string;
+
+  /** Used by the subclasses, which fix the exit code. */
+  constructor(exitCode: ExitCode, code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.exitCode = exitCode;
+    this.code = code;
+  }
+}
+
+/** Wrong usage of a command (64). */
+export class UsageError extends PipelineError {
+  /** `message` says what was wrong with the arguments. */
+  constructor(message: string, options?: ErrorOptions) {
+    super(ExitCode.usage, "usage", message, options);
+  }
+}
+
+/** Data or state that a retry cannot mend (65). */
+export class DataError extends PipelineError {
+  /** `code` is a stable word such as `missing_dimension_table`. */
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(ExitCode.data, code, message, options);
+  }
+}
+
+/** Something that may work later: an unreachable server, a lease held by another run, a full disk (75). */
+export class UnavailableError extends PipelineError {
+  /** `code` is a stable word such as `lease_held`. */
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(ExitCode.unavailable, code, message, options);
+  }
+}
+
+/** Access denied by the store, the database or the file system (77). */
+export class AccessError extends PipelineError {
+  /** `message` names the bucket and key, the table or the path. */
+  constructor(message: string, options?: ErrorOptions) {
+    super(ExitCode.access, "access_denied", message, options);
+  }
+}
+
+/** The configuration is wrong (78). */
+export class ConfigError extends PipelineError {
+  /** `message` names file, line and key. */
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(ExitCode.config, code, message, options);
+  }
+}
+
+/** A signal asked the process to stop (130 or 143). Used as the reason of the run's `AbortSignal`. */
+export class InterruptedError extends PipelineError {
+  /** The signal that arrived. */
+  readonly signal: "SIGINT" | "SIGTERM";
+
+  /** `signal` is the one that arrived. */
+  constructor(signal: "SIGINT" | "SIGTERM") {
+    super(signal === "SIGINT" ? ExitCode.sigint : ExitCode.sigterm, "interrupted", `Interrupted by ${signal}`);
+    this.signal = signal;
+  }
+}
+
+/** The exit code for anything that was thrown. */
+export function exitCodeOf(error: unknown): ExitCode {
+  return error instanceof PipelineError ? error.exitCode : ExitCode.bug;
+}
+
+/** The message of anything that was thrown, with those of its causes. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${messageOf(error.cause)}`;
+}
+
+/**
+ * Wraps a failure of the file system or of a native library in the error that fits it, or returns it as it is.
+ *
+ * @param action What was being done, as in `Cannot write the manifest data/work/…`.
+ */
+export function wrapSystemError(error: unknown, action: string): unknown {
+  if (!(error instanceof Error) || error instanceof PipelineError) return error;
+  const text = `${error.name} ${"code" in error ? error.code : ""} ${error.message}`;
+  const options = { cause: error };
+  if (/ENOSPC|EDQUOT|No space left|os error 28\b|os error 122\b|max_temp_directory_size/i.test(text)) {
+    return new UnavailableError("disk_full", `${action}: the disk is full; free some space and run again`, options);
+  }
+  if (/EROFS|Read-only file system|os error 30\b/i.test(text)) {
+    return new AccessError(`${action}: the file system is read-only; choose a writable folder`, options);
+  }
+  if (/EACCES|EPERM|PermissionDenied|NotCapable|Permission denied|os error 13\b|os error 1\b/i.test(text)) {
+    return new AccessError(`${action}: access denied; check the owner and mode of the path`, options);
+  }
+  if (/EMFILE|ENFILE|os error 2[34]\b/i.test(text)) {
+    return new UnavailableError("too_many_files", `${action}: too many open files; raise the limit (ulimit -n)`, options);
+  }
+  if (/out of memory|OutOfMemory|could not allocate|failed to (pin|allocate)/i.test(text)) {
+    return new ConfigError(
+      "out_of_memory",
+      `${action}: the memory limit is too small; raise resources.memoryLimit`,
+      options,
+    );
+  }
+  return error;
+}

@@ -130,12 +130,18 @@ async function resolveReferences(
     return Object.fromEntries(entries);
   }
   if (node.type === "array") {
-    const items = (node.children ?? []).map((child, i) => resolveReferences(document, child, [...path, i], env));
+    const items = (node.children ?? []).map((child, i) =>
+      resolveReferences(document, child, [...path, i], env)
+    );
     return await Promise.all(items);
   }
   if (node.type !== "string") return node.value;
   if (node.value.startsWith("enc:")) {
-    throw problem(document, path, "this version cannot decrypt encrypted values; use ${NAME} or ${file:PATH}");
+    throw problem(
+      document,
+      path,
+      "this version cannot decrypt encrypted values; use ${NAME} or ${file:PATH}",
+    );
   }
   let value = "";
   let end = 0;
@@ -162,7 +168,9 @@ async function resolveReference(
     }
   }
   const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(reference) ?? [];
-  if (name === undefined) throw problem(document, path, "a reference is ${NAME}, ${NAME:-default} or ${file:PATH}");
+  if (name === undefined) {
+    throw problem(document, path, "a reference is ${NAME}, ${NAME:-default} or ${file:PATH}");
+  }
   let found: string | undefined;
   try {
     found = env(name);
@@ -188,7 +196,12 @@ function describeIssue(document: ConfigDocument, issue: z.core.$ZodIssue): strin
   return [problem(document, path, issue.message).message];
 }
 
-function problem(document: ConfigDocument, path: (string | number)[], what: string, cause?: unknown): ConfigError {
+function problem(
+  document: ConfigDocument,
+  path: (string | number)[],
+  what: string,
+  cause?: unknown,
+): ConfigError {
   let node: Node | undefined;
   for (let depth = path.length; depth >= 0 && !node; depth--) {
     node = findNodeAtLocation(document.root, path.slice(0, depth));

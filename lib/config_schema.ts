@@ -60,7 +60,11 @@ const prefixes = z.strictObject({
   for (const [name, value] of all) {
     const outer = all.find(([other, held]) => other !== name && value.startsWith(held));
     if (!outer) continue;
-    issues.addIssue({ code: "custom", path: [name], message: `"${value}" lies within "${outer[1]}" (${outer[0]})` });
+    issues.addIssue({
+      code: "custom",
+      path: [name],
+      message: `"${value}" lies within "${outer[1]}" (${outer[0]})`,
+    });
   }
 });
 
@@ -90,7 +94,11 @@ const rules = z.record(
   }),
 ).superRefine((given, issues) => {
   if ("unknown_product" in given) {
-    issues.addIssue({ code: "custom", path: ["unknown_product"], message: "the name is taken by a built-in warning" });
+    issues.addIssue({
+      code: "custom",
+      path: ["unknown_product"],
+      message: "the name is taken by a built-in warning",
+    });
   }
 });
 
@@ -140,7 +148,11 @@ export const configSchema = z.strictObject({
   const { delimiter, quote } = given.csv;
   for (const name of ["delimiter", "quote"] as const) {
     if (/[A-Za-z0-9.+\- ]/.test(name === "delimiter" ? delimiter : quote)) {
-      issues.addIssue({ code: "custom", path: ["csv", name], message: "may not be a character that values have" });
+      issues.addIssue({
+        code: "custom",
+        path: ["csv", name],
+        message: "may not be a character that values have",
+      });
     }
   }
 });

@@ -100,7 +100,11 @@ export class InterruptedError extends PipelineError {
 
   /** `signal` is the one that arrived. */
   constructor(signal: "SIGINT" | "SIGTERM") {
-    super(signal === "SIGINT" ? ExitCode.sigint : ExitCode.sigterm, "interrupted", `Interrupted by ${signal}`);
+    super(
+      signal === "SIGINT" ? ExitCode.sigint : ExitCode.sigterm,
+      "interrupted",
+      `Interrupted by ${signal}`,
+    );
     this.signal = signal;
   }
 }
@@ -126,7 +130,11 @@ export function wrapSystemError(error: unknown, action: string): unknown {
   const text = `${error.name} ${"code" in error ? error.code : ""} ${error.message}`;
   const options = { cause: error };
   if (/ENOSPC|EDQUOT|No space left|os error 28\b|os error 122\b|max_temp_directory_size/i.test(text)) {
-    return new UnavailableError("disk_full", `${action}: the disk is full; free some space and run again`, options);
+    return new UnavailableError(
+      "disk_full",
+      `${action}: the disk is full; free some space and run again`,
+      options,
+    );
   }
   if (/EROFS|Read-only file system|os error 30\b/i.test(text)) {
     return new AccessError(`${action}: the file system is read-only; choose a writable folder`, options);
@@ -135,7 +143,11 @@ export function wrapSystemError(error: unknown, action: string): unknown {
     return new AccessError(`${action}: access denied; check the owner and mode of the path`, options);
   }
   if (/EMFILE|ENFILE|os error 2[34]\b/i.test(text)) {
-    return new UnavailableError("too_many_files", `${action}: too many open files; raise the limit (ulimit -n)`, options);
+    return new UnavailableError(
+      "too_many_files",
+      `${action}: too many open files; raise the limit (ulimit -n)`,
+      options,
+    );
   }
   if (/out of memory|OutOfMemory|could not allocate|failed to (pin|allocate)/i.test(text)) {
     return new ConfigError(

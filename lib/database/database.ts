@@ -119,17 +119,19 @@ export interface UnfinishedRun {
 /** What {@linkcode Database.snapshot} wrote: a Parquet file for each dimension. */
 export type Snapshot = Readonly<Record<DimensionName, { file: string; rowCount: number }>>;
 
-/** The dimension tables, read only. */
+/** The dimension tables, read only, and what the marts use of them: the key and other ids, and text. */
 export const DIMENSIONS = {
   customer: {
     key: "customer_id",
-    columns: ["first_name", "last_name", "address", "pincode", "phone_number"],
+    ids: ["customer_id"],
+    text: ["first_name", "last_name", "address", "pincode", "phone_number"],
   },
-  store: { key: "id", columns: ["store_manager_name"] },
-  product: { key: "id", columns: ["name"] },
+  store: { key: "id", ids: ["id"], text: ["store_manager_name"] },
+  product: { key: "id", ids: ["id"], text: ["name"] },
   sales_team: {
     key: "id",
-    columns: ["first_name", "last_name", "manager_id", "is_manager", "address", "pincode"],
+    ids: ["id", "manager_id"],
+    text: ["first_name", "last_name", "is_manager", "address", "pincode"],
   },
 } as const;
 
@@ -165,7 +167,7 @@ export interface Database extends AsyncDisposable {
   /** Ends a run that committed nothing, or records that a committed one has its completion record. */
   finishRun(runId: string, state: "nothing-to-do" | "recovered" | "published"): Promise<void>;
 
-  /** Writes all dimensions, as of one moment, as `NAME.parquet` into the folder. Keys are BIGINT, the rest VARCHAR. */
+  /** Writes all dimensions, as of one moment, as `NAME.parquet` into the folder. Ids are BIGINT, the rest VARCHAR. */
   snapshot(folder: string): Promise<Snapshot>;
   /** Those of the given sha256 whose content was accepted, with rows, in a committed run. */
   acceptedContent(sha256: readonly string[]): Promise<Set<string>>;

@@ -74,3 +74,9 @@ export interface Engine extends AsyncDisposable {
    */
   checkExpression(expression: string, columns: Readonly<Record<string, string>>): Promise<string | null>;
 }
+
+/** A written file's path relative to a folder that it lies in. */
+export function nameWithin(folder: string, file: string): string {
+  if (!file.startsWith(`${folder}/`)) throw new RangeError(`${file} does not lie in ${folder}`);
+  return file.slice(folder.length + 1);
+}

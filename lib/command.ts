@@ -1,0 +1,210 @@
+/**
+ * The composition root: arguments, environment, signals, the choice of store, database and engine, the summary, and
+ * the exit code. The only place that knows the process it runs in.
+ *
+ * @module
+ */
+import { Command, CommanderError, Option } from "commander";
+import { fileURLToPath } from "node:url";
+import type { Config } from "./config_schema.ts";
+import { openDuckdbDatabase } from "./database/duckdb.ts";
+import { openDuckdbEngine } from "./engine/duckdb.ts";
+import { ConfigError, ExitCode, exitCodeOf, InterruptedError, PipelineError, UsageError } from "./errors.ts";
+import { LOG_LEVELS, type LogThreshold, openLog } from "./log.ts";
+import { openProgress } from "./progress.ts";
+import { Session, type World } from "./session.ts";
+import { openFolderStore } from "./store/folder.ts";
+import { renderSummary, summarise, summariseFailure } from "./summary.ts";
+import { openTerminal } from "./terminal.ts";
+
+/** A task of the command line. */
+export interface Task {
+  readonly name: string;
+  /** One sentence for `--help`. */
+  readonly description: string;
+  /** What it takes besides the common options. */
+  readonly options: readonly ("work-dir" | "run" | "dry-run")[];
+  /** Give the lease back at the end also where the run is not over. */
+  readonly releaseLease?: boolean;
+  /** The configuration where neither `--config` nor the environment names one. */
+  readonly defaultConfig?: string;
+  run(session: Session): Promise<void>;
+  /** Printed after the summary for people. */
+  epilogue?(session: Session): Promise<string>;
+}
+
+/** A stop that takes longer than this after a signal is cut short. */
+const STOP_TIMEOUT_MS = 4000;
+/** After a signal the lease is given back within this time, or not at all. */
+const RELEASE_TIMEOUT_MS = 1000;
+
+/**
+ * Runs a task and ends the process.
+ *
+ * @param parts Replaces parts of the outside world, for tests.
+ */
+export async function main(task: Task, parts: Partial<World> = {}): Promise<never> {
+  const terminal = openTerminal();
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      const reason = new InterruptedError(signal);
+      controller.abort(reason);
+      Deno.unrefTimer(setTimeout(() => Deno.exit(reason.exitCode), STOP_TIMEOUT_MS));
+    });
+  }
+  let json = Deno.args.includes("--json");
+  try {
+    const flags = parseFlags(task);
+    json = flags.json;
+    const log = await openLog(terminal, flags.logLevel);
+    const world = { ...realWorld(), ...parts };
+    const progress = openProgress(terminal, log, world.monotonic);
+    const options = {
+      configPath: flags.config || configFromEnvironment() || task.defaultConfig || DEFAULT_CONFIG,
+      workDir: flags.workDir ?? null,
+      runId: flags.run ?? null,
+      dryRun: flags.dryRun,
+    };
+    await using session = new Session(options, world, { log, progress, signal: controller.signal });
+    Deno.exit(await runTask(task, session, json, controller.signal));
+  } catch (error) {
+    // Nothing was begun: wrong usage.
+    terminal.writeLine(describe(error));
+    if (json) print(JSON.stringify(summariseFailure(null, error), null, 1) + "\n");
+    Deno.exit(exitCodeOf(error));
+  }
+}
+
+/** Runs the task in the session, prints its summary, and gives the exit code. */
+async function runTask(task: Task, session: Session, json: boolean, signal: AbortSignal): Promise<ExitCode> {
+  const terminal = openTerminal();
+  try {
+    await task.run(session);
+    const { manifest } = session;
+    if (task.releaseLease || manifest?.work === "nothing") await session.releaseLease();
+    await session[Symbol.asyncDispose]();
+    if (json) {
+      print(
+        JSON.stringify(manifest ? summarise(manifest) : { runId: null, state: "nothing-to-do" }, null, 1) +
+          "\n",
+      );
+    } else if (manifest) {
+      print(renderSummary(summarise(manifest), session.config));
+      if (task.epilogue) print(await task.epilogue(session));
+    }
+    return ExitCode.ok;
+  } catch (thrown) {
+    // What failed because of the signal failed for the signal's reason.
+    const error = signal.aborted ? signal.reason : thrown;
+    await closeAfterFailure(session, signal, (message) => terminal.writeLine(message));
+    // Wrong usage and configuration: no run was begun.
+    const begun = exitCodeOf(error) === ExitCode.config ? null : session.manifest;
+    const summary = summariseFailure(begun, error);
+    terminal.writeLine(describe(error));
+    print(json ? JSON.stringify(summary, null, 1) + "\n" : renderSummary(summary, session.config));
+    return exitCodeOf(error);
+  }
+}
+
+/** Gives the lease back and closes; a failure of that must not hide the first one. */
+async function closeAfterFailure(
+  session: Session,
+  signal: AbortSignal,
+  say: (message: string) => void,
+): Promise<void> {
+  try {
+    const release = session.releaseLease().catch(() => {});
+    const timeout = new Promise((done) => setTimeout(done, RELEASE_TIMEOUT_MS));
+    await (signal.aborted ? Promise.race([release, timeout]) : release);
+    await session[Symbol.asyncDispose]();
+  } catch (error) {
+    say(`While stopping: ${describe(error)}`);
+  }
+}
+
+/** One line for an expected failure; the stack too for a bug. */
+function describe(error: unknown): string {
+  if (error instanceof PipelineError) {
+    const cause = error.cause instanceof Error ? ` (${error.cause.message.split("\n")[0]})` : "";
+    return `${error.message}${cause}`;
+  }
+  return `This is a bug in nightly-marts, please report it: ${
+    error instanceof Error ? error.stack : String(error)
+  }`;
+}
+
+interface Flags {
+  config?: string;
+  workDir?: string;
+  run?: string;
+  json: boolean;
+  dryRun: boolean;
+  logLevel: LogThreshold;
+}
+
+const DEFAULT_CONFIG = fileURLToPath(new URL("../config/local.jsonc", import.meta.url));
+
+function parseFlags(task: Task): Flags {
+  const command = new Command(`deno task ${task.name}`)
+    .description(task.description)
+    .option("--config <file>", "configuration (default: $ETL_CONFIG, else config/local.jsonc)")
+    .option("--json", "print a machine-readable summary on stdout", false)
+    .addOption(new Option("--log-level <level>", "least level to log").choices(LOG_LEVELS).default("info"))
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: () => {} });
+  if (task.options.includes("work-dir")) {
+    command.option("--work-dir <dir>", "work dir, in place of the configured one");
+  }
+  if (task.options.includes("run")) command.option("--run <run>", "run id, in place of the newest");
+  if (task.options.includes("dry-run")) {
+    command.option("--dry-run", "say what would be done, and change nothing", false);
+  }
+  try {
+    command.parse(Deno.args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) Deno.exit(ExitCode.ok);
+    throw new UsageError(`${error.message.replace(/^error: /, "")}; see deno task ${task.name} --help`);
+  }
+  const { dryRun = false, ...flags } = command.opts<Flags>();
+  return { ...flags, dryRun };
+}
+
+/** `$ETL_CONFIG`, where this process may read it: compute stages get it as an argument instead. */
+function configFromEnvironment(): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "ETL_CONFIG" });
+  return state === "granted" ? Deno.env.get("ETL_CONFIG") : undefined;
+}
+
+function realWorld(): World {
+  const newId = () => crypto.randomUUID();
+  return {
+    env: (name) => Deno.env.get(name),
+    now: () => new Date(),
+    monotonic: () => performance.now(),
+    newId,
+    holder: `process ${Deno.pid}`,
+    openStore,
+    openDatabase(config, options) {
+      if (config.kind !== "duckdb") throw unsupported("database", config.kind);
+      return openDuckdbDatabase({ ...options, path: config.path, newId });
+    },
+    openEngine: openDuckdbEngine,
+  };
+}
+
+async function openStore(config: Config["store"]) {
+  if (config.kind !== "folder") throw unsupported("store", config.kind);
+  return await openFolderStore(config.path);
+}
+
+function unsupported(key: string, kind: string): ConfigError {
+  return new ConfigError("unsupported_kind", `${key}.kind: this version cannot use "${kind}" yet`);
+}
+
+function print(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let written = 0; written < bytes.length;) written += Deno.stdout.writeSync(bytes.subarray(written));
+}

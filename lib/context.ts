@@ -1,0 +1,60 @@
+/**
+ * What a stage is given. A stage is a function of one of these and names the parts that it uses.
+ *
+ * @module
+ */
+import type { Config } from "./config_schema.ts";
+import type { Database } from "./database/database.ts";
+import type { Engine } from "./engine/engine.ts";
+import type { Lease } from "./lease.ts";
+import type { Log } from "./log.ts";
+import type { Manifest } from "./manifest.ts";
+import type { Progress } from "./progress.ts";
+import type { ObjectStore } from "./store/store.ts";
+import type { WorkDir } from "./workdir.ts";
+
+/** What every stage has. */
+export interface StageContext {
+  readonly log: Log;
+  readonly progress: Progress;
+  /** Aborted by SIGINT and SIGTERM, with the `InterruptedError` as its reason. */
+  readonly signal: AbortSignal;
+}
+
+/** What download has: it makes the run that the other stages work on. */
+export interface DownloadContext extends StageContext {
+  readonly config: Config;
+  readonly runId: string;
+  /** Changes nothing: no lease, no registration, a temporary run folder. */
+  readonly dryRun: boolean;
+  /** Absolute; empty at first. */
+  readonly runFolder: string;
+  /** `null` for a dry run. */
+  readonly workDir: WorkDir | null;
+  readonly store: ObjectStore;
+  readonly database: Database;
+  readonly engine: Engine;
+  /** Takes the lease for this run. */
+  acquireLease(): Promise<Lease>;
+}
+
+/** What validate and the transforms have: the run's folder and an engine locked to it. */
+export interface ComputeContext extends StageContext {
+  readonly manifest: Manifest;
+  /** Absolute. */
+  readonly runFolder: string;
+  readonly engine: Engine;
+}
+
+/** What upload, move and cleanup have. */
+export interface RemoteContext extends StageContext {
+  readonly manifest: Manifest;
+  /** Absolute. */
+  readonly runFolder: string;
+  readonly workDir: WorkDir;
+  readonly store: ObjectStore;
+  readonly database: Database;
+  readonly lease: Lease;
+  /** Writes the manifest at once, where a later crash must find what happened. */
+  saveManifest(): Promise<void>;
+}

@@ -1,0 +1,333 @@
+/**
+ * The contract check over a set of files: accepted rows as Parquet, rejected rows with line, reason and raw text.
+ *
+ * Regular files with the same header are read together, typed at once. A file whose accepted rows are fewer than its
+ * lines is looked at again, line by line, for what is wrong with the others. Irregular files are normalised first and
+ * then looked at in that way only. At the end, for each file, rows read = accepted + rejected, where the rows read are
+ * counted by the scan and not by the reader.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import type { Config } from "./config_schema.ts";
+import type { Log } from "./log.ts";
+import {
+  acceptedCountsSql,
+  acceptedRowsSql,
+  acceptedSql,
+  bindHeader,
+  type BoundHeader,
+  normalisedRowsSql,
+  regularRowsSql,
+  rejectsSql,
+  textColumns,
+  warningNames,
+} from "./contract_sql.ts";
+import { normaliseCsv } from "./csv_normalise.ts";
+import { NO_DELIMITER, scanCsv } from "./csv_scan.ts";
+import type { Engine, WrittenFile } from "./engine/engine.ts";
+import type { SourceFile } from "./manifest.ts";
+import type { ProgressStep } from "./progress.ts";
+
+/** What the check needs. */
+export interface CheckContext {
+  readonly config: Config;
+  readonly engine: Engine;
+  /** Absolute; paths of files are relative to it. */
+  readonly runFolder: string;
+  readonly signal: AbortSignal;
+  readonly step: ProgressStep;
+  readonly log: Log;
+}
+
+/** A file that has a header with everything in it. */
+interface ReadableFile {
+  readonly file: SourceFile;
+  /** Absolute path of what the engine reads. */
+  readonly path: string;
+  readonly header: BoundHeader;
+  readonly rowCount: number;
+}
+
+interface Group {
+  readonly header: BoundHeader;
+  readonly files: ReadableFile[];
+}
+
+/** What a check gives: Parquet files, absolute. */
+export interface Checked {
+  readonly accepted: WrittenFile[];
+  readonly rejects: WrittenFile[];
+}
+
+/** An escape takes two bytes, and a row stands in a normalised line twice at most: as raw text and as fields. */
+const NORMALISED_GROWTH = 4;
+
+/**
+ * Checks files and fills in their status, reason and counts.
+ *
+ * @param folder Name of the folder within the run's that takes the results; emptied first.
+ */
+export async function checkFiles(
+  files: readonly SourceFile[],
+  folder: string,
+  context: CheckContext,
+): Promise<Checked> {
+  const { runFolder } = context;
+  await Deno.remove(join(runFolder, folder), { recursive: true }).catch(() => {});
+  await Deno.mkdir(join(runFolder, folder, "normalised"), { recursive: true });
+  const regular: ReadableFile[] = [];
+  const irregular: ReadableFile[] = [];
+  for (const file of files) {
+    const found = await openFile(file, join(runFolder, folder), context);
+    if (found) (found.path.includes("/normalised/") ? irregular : regular).push(found);
+    context.step.advance();
+  }
+  const target = (name: string) => join(runFolder, folder, name);
+  const accepted: WrittenFile[] = [];
+  const rejects: WrittenFile[] = [];
+
+  for (const [index, group] of groupByHeader(regular).entries()) {
+    accepted.push(...await acceptRegular(group, target(`regular-${index}`), context));
+  }
+  await countAccepted(regular, accepted, context);
+  const suspects = regular.filter(({ file, rowCount }) => file.rowsAccepted < rowCount);
+  for (const [index, group] of groupByHeader(suspects).entries()) {
+    await nameRegularRows(group, context);
+    rejects.push(...await rejectRows(group, target(`regular-rejects-${index}`), context));
+  }
+  const irregularAccepted: WrittenFile[] = [];
+  for (const [index, group] of groupByHeader(irregular).entries()) {
+    await nameNormalisedRows(group, context);
+    const sql = acceptedRowsSql("checked_rows", group.header, context.config.contract);
+    irregularAccepted.push(...await writeParquet(sql, target(`irregular-${index}`), context));
+    rejects.push(...await rejectRows(group, target(`irregular-rejects-${index}`), context));
+  }
+  await countAccepted(irregular, irregularAccepted, context);
+  accepted.push(...irregularAccepted);
+
+  const readable = [...regular, ...irregular];
+  await countRejects(readable, rejects, context);
+  for (const { file, rowCount } of readable) {
+    file.rowsRead = rowCount;
+    if (file.rowsAccepted + file.rowsRejected === rowCount) continue;
+    throw new Error(
+      `${file.key}: ${rowCount} rows read, but ${file.rowsAccepted} accepted and ${file.rowsRejected} rejected`,
+    );
+  }
+  const dropped = readable.filter(({ file }) => judgeShare(file, context.config.contract));
+  return { accepted: await dropRows(dropped, accepted, target("kept"), context), rejects };
+}
+
+/** Scans a file, normalises it where needed, and binds its header; `null` where the whole file is rejected. */
+async function openFile(
+  file: SourceFile,
+  folder: string,
+  context: CheckContext,
+): Promise<ReadableFile | null> {
+  const { config: { csv, contract }, runFolder, signal } = context;
+  let path = join(runFolder, file.content ?? "");
+  const scan = await scanCsv(path, { ...csv, signal });
+  if (scan.kind === "empty") return reject(file, "empty_file", "it has no bytes");
+  if (scan.kind === "not_utf8") return reject(file, "not_utf8", "it is not UTF-8 text");
+  let names: readonly string[], rowCount: number, malformed: { line: number; detail: string } | null = null;
+  if (scan.kind === "regular") {
+    names = scan.header.split(csv.delimiter);
+    rowCount = scan.rowCount;
+  } else {
+    const normalised = join(folder, "normalised", `${file.id}.txt`);
+    const result = await normaliseCsv(path, normalised, csv, signal);
+    if (result.kind === "empty") return reject(file, "empty_file", "it has nothing but blank lines");
+    path = normalised;
+    names = result.header ?? [];
+    rowCount = result.rowCount;
+    malformed = result.malformed;
+  }
+  // A header that cannot be read comes before what would be wrong with its columns.
+  const header = names.length > 0 ? bindHeader(names, contract, csv.maxColumns) : null;
+  if (header && "reason" in header) {
+    if ("columns" in header) file.columns = header.columns;
+    return reject(file, header.reason, header.detail);
+  }
+  if (malformed) {
+    file.line = malformed.line;
+    return reject(file, "malformed_csv", `line ${malformed.line}: ${malformed.detail}`);
+  }
+  return header && { file, path, header, rowCount };
+}
+
+function reject(file: SourceFile, reason: string, detail: string): null {
+  Object.assign(file, { status: "rejected", reason, detail });
+  return null;
+}
+
+/** Files whose columns stand in the same places, so that one query reads them all. */
+function groupByHeader(files: readonly ReadableFile[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const file of files) {
+    const layout = JSON.stringify([file.header.width, file.header.columns.map((column) => column.index)]);
+    const group = groups.get(layout) ?? { header: file.header, files: [] };
+    group.files.push(file);
+    groups.set(layout, group);
+  }
+  return [...groups.values()];
+}
+
+async function nameSource(group: Group, engine: Engine): Promise<void> {
+  let firstRow = 1;
+  const rows = group.files.map(({ file, path, rowCount }) => {
+    const row = { filename: path, source_key: file.key, file_id: file.id, first_row: firstRow };
+    firstRow += rowCount;
+    return row;
+  });
+  const columns = { filename: "VARCHAR", source_key: "VARCHAR", file_id: "BIGINT", first_row: "BIGINT" };
+  await engine.nameValues("source", columns, rows);
+}
+
+async function acceptRegular(group: Group, folder: string, context: CheckContext): Promise<WrittenFile[]> {
+  const { engine, config: { csv, contract } } = context;
+  await nameSource(group, engine);
+  await engine.nameText("regular_text", {
+    files: group.files.map(({ path }) => path),
+    delimiter: csv.delimiter,
+    columns: textColumns(group.header.width),
+    skipLines: 1,
+    maxLineBytes: csv.maxRowBytes,
+  });
+  return await writeParquet(acceptedSql("regular_text", group.header, contract), folder, context);
+}
+
+async function nameRegularRows(group: Group, { engine, config: { csv } }: CheckContext): Promise<void> {
+  await nameSource(group, engine);
+  await engine.nameText("numbered_lines", {
+    files: group.files.map(({ path }) => path),
+    delimiter: NO_DELIMITER,
+    columns: ["@text"],
+    skipLines: 1,
+    maxLineBytes: csv.maxRowBytes,
+    numbered: true,
+  });
+  await engine.nameQuery("checked_rows", regularRowsSql("numbered_lines", csv.delimiter));
+}
+
+async function nameNormalisedRows(group: Group, { engine, config: { csv } }: CheckContext): Promise<void> {
+  await nameSource(group, engine);
+  await engine.nameText("normalised_lines", {
+    files: group.files.map(({ path }) => path),
+    delimiter: NO_DELIMITER,
+    columns: ["@text"],
+    skipLines: 0,
+    maxLineBytes: csv.maxRowBytes * NORMALISED_GROWTH,
+  });
+  await engine.nameQuery("checked_rows", normalisedRowsSql("normalised_lines", csv.delimiter));
+}
+
+async function rejectRows(group: Group, folder: string, context: CheckContext): Promise<WrittenFile[]> {
+  return await writeParquet(
+    rejectsSql("checked_rows", group.header, context.config.contract),
+    folder,
+    context,
+  );
+}
+
+function writeParquet(sql: string, folder: string, { engine, step }: CheckContext): Promise<WrittenFile[]> {
+  return engine.write(
+    sql,
+    { folder, format: "parquet", fileName: "part-{i}" },
+    (share) => step.update(share),
+  );
+}
+
+/** Fills in accepted rows and warnings of the files. */
+async function countAccepted(
+  files: readonly ReadableFile[],
+  accepted: readonly WrittenFile[],
+  { engine, config: { contract } }: CheckContext,
+): Promise<void> {
+  if (accepted.length === 0) return;
+  await engine.nameParquet("accepted_sales", accepted.map((written) => written.file));
+  const byKey = new Map(files.map(({ file }) => [file.key, file]));
+  const warnings = warningNames(contract);
+  for (const row of await engine.query(acceptedCountsSql(contract))) {
+    const file = byKey.get(String(row["@source_key"]));
+    if (!file) throw new Error(`accepted rows of ${row["@source_key"]}, which was not read`);
+    file.rowsAccepted = Number(row["@accepted"]);
+    file.warnings = Object.fromEntries(
+      warnings.map((name) => [name, Number(row[name])] as const).filter(([, count]) => count > 0),
+    );
+  }
+}
+
+/** Fills in rejected rows of the files, by reason. */
+async function countRejects(
+  files: readonly ReadableFile[],
+  rejects: readonly WrittenFile[],
+  { engine }: CheckContext,
+): Promise<void> {
+  if (rejects.length === 0) return;
+  await engine.nameParquet("rejects", rejects.map((written) => written.file));
+  const byId = new Map(files.map(({ file }) => [file.id, file]));
+  const rows = await engine.query(
+    "SELECT file_id, reason, count(*) AS row_count FROM rejects GROUP BY file_id, reason ORDER BY file_id, reason",
+  );
+  for (const row of rows) {
+    const file = byId.get(Number(row.file_id));
+    if (!file) throw new Error(`rejects of file ${row.file_id}, which was not read`);
+    file.rejects[String(row.reason)] = Number(row.row_count);
+    file.rowsRejected += Number(row.row_count);
+  }
+}
+
+/** Decides between accepted and too_many_rejects; whether accepted rows have to be taken out again. */
+function judgeShare(file: SourceFile, contract: Config["contract"]): boolean {
+  const { rowsRead, rowsAccepted, rowsRejected } = file;
+  const tooMany = rowsRejected >= contract.minRejectsForShare && rowsRejected > 0 &&
+    rowsRejected > contract.maxRejectedShare * rowsRead;
+  if (!tooMany) {
+    file.status = "accepted";
+    return false;
+  }
+  const share = (100 * rowsRejected / rowsRead).toFixed(1);
+  reject(
+    file,
+    "too_many_rejects",
+    `${rowsRejected} of ${rowsRead} rows (${share} %) were rejected, more than ${
+      100 * contract.maxRejectedShare
+    } %`,
+  );
+  Object.assign(file, { rowsAccepted: 0, rowsRejected: rowsRead, warnings: {} });
+  return rowsAccepted > 0;
+}
+
+/** Writes the folders anew that hold accepted rows of files which are rejected after all. */
+async function dropRows(
+  dropped: readonly ReadableFile[],
+  accepted: readonly WrittenFile[],
+  folder: string,
+  context: CheckContext,
+): Promise<WrittenFile[]> {
+  if (dropped.length === 0) return [...accepted];
+  const { engine } = context;
+  await engine.nameValues(
+    "dropped",
+    { source_key: "VARCHAR" },
+    dropped.map(({ file }) => ({ source_key: file.key })),
+  );
+  const kept: WrittenFile[] = [];
+  for (
+    const [index, files] of Map.groupBy(accepted, (written) => dirname(written.file)).values().toArray()
+      .entries()
+  ) {
+    await engine.nameParquet("accepted_sales", files.map((written) => written.file));
+    const [hit] = await engine.query(
+      "SELECT count(*) AS row_count FROM accepted_sales SEMI JOIN dropped USING (source_key)",
+    );
+    if (Number(hit?.row_count) === 0) {
+      kept.push(...files);
+      continue;
+    }
+    const sql = "SELECT * FROM accepted_sales ANTI JOIN dropped USING (source_key)";
+    kept.push(...await writeParquet(sql, join(folder, String(index)), context));
+  }
+  return kept;
+}

@@ -1,0 +1,179 @@
+/**
+ * One DuckDB, opened with limits and locked to the folders it may touch; the only file that knows the driver.
+ *
+ * The foreign-function permission that the driver needs ends Deno's sandbox for it, so DuckDB's own takes over: after
+ * opening, nothing outside the allowed folders can be read or written, and no setting can be changed back.
+ *
+ * @module
+ */
+import { type DuckDBConnection, DuckDBInstance, type Json } from "@duckdb/node-api";
+import { wrapSystemError } from "./errors.ts";
+
+/** A value as JSON has it; 64-bit integers and decimals arrive as text, so that they are exact. */
+export type SqlValue = Json;
+
+/** A row of a small result, by column name. */
+export type Row = Record<string, SqlValue>;
+
+/** Memory and threads as configured; `auto` takes what DuckDB finds in the container's limits. */
+export interface Resources {
+  /** `auto` or a size such as `2GiB`. */
+  readonly memoryLimit: string;
+  readonly threads: "auto" | number;
+}
+
+/** How to open a DuckDB. */
+export interface DuckdbOptions {
+  /** A database file, created where it is missing; left out: in memory. */
+  readonly path?: string;
+  /** Opens the file for reading only. */
+  readonly readOnly?: boolean;
+  /** The only folders that queries may read and write. */
+  readonly allowedFolders: readonly string[];
+  /** Where larger-than-memory work spills; within an allowed folder. */
+  readonly spillFolder: string;
+  readonly resources: Resources;
+  /** Interrupts a running query. */
+  readonly signal?: AbortSignal;
+}
+
+/** Share of the detected memory that DuckDB's own default takes (DuckDB, configuration reference: memory_limit). */
+const DEFAULT_MEMORY_SHARE = 0.8;
+/** Share of the memory for DuckDB; above it the container was killed at 10 M rows. */
+const MEMORY_SHARE = 0.55;
+/** Deno with its heap and the driver's library, in MiB. */
+const RUNTIME_MIB = 320;
+/** DuckDB cannot work with less, in MiB. */
+const LEAST_MIB = 64;
+/** How often the progress of a query is read. */
+const PROGRESS_INTERVAL_MS = 200;
+
+/** An open DuckDB with one connection; runs one statement at a time. */
+export class Duckdb implements AsyncDisposable {
+  /** DuckDB's memory limit in MiB. */
+  readonly memoryLimitMib: number;
+  readonly #instance: DuckDBInstance;
+  readonly #connection: DuckDBConnection;
+  readonly #signal: AbortSignal | undefined;
+
+  private constructor(
+    instance: DuckDBInstance,
+    connection: DuckDBConnection,
+    memoryLimitMib: number,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#instance = instance;
+    this.#connection = connection;
+    this.memoryLimitMib = memoryLimitMib;
+    this.#signal = signal;
+  }
+
+  /** Opens and locks. The driver's own error is thrown where the file cannot be opened. */
+  static async open(options: DuckdbOptions): Promise<Duckdb> {
+    const settings = options.readOnly ? { access_mode: "READ_ONLY" } : {};
+    const instance = await DuckDBInstance.create(options.path ?? ":memory:", settings);
+    try {
+      const connection = await instance.connect();
+      const found = await connection.runAndReadAll("SELECT current_setting('memory_limit')");
+      const limit = memoryLimitMib(options.resources.memoryLimit, String(found.getRowsJson()[0]?.[0]));
+      const { threads } = options.resources;
+      const statements = [
+        `SET memory_limit = '${limit}MiB'`,
+        threads === "auto" ? "" : `SET threads = ${threads}`,
+        // Order and caches cost memory that grows with the data; the page cache of the system serves as well.
+        "SET preserve_insertion_order = false",
+        "SET enable_external_file_cache = false",
+        "SET enable_progress_bar = true",
+        "SET enable_progress_bar_print = false",
+        "SET autoinstall_known_extensions = false",
+        "SET autoload_known_extensions = false",
+        `SET temp_directory = ${literal(options.spillFolder)}`,
+        `SET allowed_directories = [${options.allowedFolders.map(literal).join(", ")}]`,
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+      ];
+      await connection.run(statements.filter(Boolean).join("; "));
+      return new Duckdb(instance, connection, limit, options.signal);
+    } catch (error) {
+      instance.closeSync();
+      throw error;
+    }
+  }
+
+  /**
+   * Runs one statement and reads its whole, small result.
+   *
+   * @param parameters Bound to `$1`, `$2`, …
+   */
+  async query(sql: string, parameters: readonly (string | number | null)[] = []): Promise<Row[]> {
+    this.#signal?.throwIfAborted();
+    const interrupt = () => this.#connection.interrupt();
+    this.#signal?.addEventListener("abort", interrupt);
+    try {
+      return (await this.#connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
+    } catch (error) {
+      this.#signal?.throwIfAborted();
+      throw wrapSystemError(error, "Cannot run a query");
+    } finally {
+      this.#signal?.removeEventListener("abort", interrupt);
+    }
+  }
+
+  /** Like {@linkcode query}, and says now and then which share of the work is done. */
+  async queryWithProgress(sql: string, onProgress: (share: number) => void): Promise<Row[]> {
+    const timer = setInterval(() => {
+      const { percentage } = this.#connection.progress;
+      if (percentage > 0) onProgress(percentage / 100);
+    }, PROGRESS_INTERVAL_MS);
+    try {
+      return await this.query(sql);
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  /** Runs the work in one transaction; rolled back where it throws. */
+  async transaction<T>(work: () => Promise<T>): Promise<T> {
+    await this.query("BEGIN TRANSACTION");
+    try {
+      const result = await work();
+      await this.query("COMMIT");
+      return result;
+    } catch (error) {
+      // The connection, not this.query: a signal that aborted the work must not keep the roll-back from running.
+      await this.#connection.run("ROLLBACK").catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Closes connection and instance; a database file is free for other processes afterwards. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.closeSync();
+    this.#instance.closeSync();
+    return Promise.resolve();
+  }
+}
+
+/** A string as an SQL literal. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A name as an SQL identifier. */
+export function identifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** The memory limit in MiB: as configured, else what leaves room for the runtime beside DuckDB. */
+function memoryLimitMib(configured: string, duckdbDefault: string): number {
+  if (configured !== "auto") return Math.max(LEAST_MIB, Math.floor(sizeMib(configured)));
+  const available = sizeMib(duckdbDefault) / DEFAULT_MEMORY_SHARE;
+  return Math.max(LEAST_MIB, Math.floor(Math.min(MEMORY_SHARE * available, available - RUNTIME_MIB)));
+}
+
+function sizeMib(text: string): number {
+  const [, count, unit = "", binary] = /^([\d.]+) ?([KMGT]?)(i?)B/i.exec(text) ?? [];
+  if (count === undefined) throw new RangeError(`Cannot read the size ${text}`);
+  const bytes = Number(count) * (binary ? 1024 : 1000) ** " KMGT".indexOf(unit.toUpperCase() || " ");
+  return bytes / (1024 * 1024);
+}

@@ -1,0 +1,286 @@
+/**
+ * One process's part in a run: opens what a stage needs, when it needs it, and gives it to the stage as its context.
+ *
+ * Stages meet only through the manifest, the work dir, the store and the database, so a session may run all of them or
+ * one.
+ *
+ * @module
+ */
+import { resolve } from "node:path";
+import type { Config } from "./config_schema.ts";
+import { type Environment, freezeConfig, loadConfig, loadWorkDir } from "./config.ts";
+import type { ComputeContext, DownloadContext, RemoteContext, StageContext } from "./context.ts";
+import type { Database } from "./database/database.ts";
+import type { Engine } from "./engine/engine.ts";
+import { ConfigError, DataError } from "./errors.ts";
+import { Lease, type Monotonic } from "./lease.ts";
+import {
+  type Manifest,
+  noteStage,
+  readManifest,
+  requireStagesBefore,
+  type StageName,
+  writeManifest,
+} from "./manifest.ts";
+import type { ObjectStore } from "./store/store.ts";
+import { newRunId, runFolder, WorkDir } from "./workdir.ts";
+
+/** What the composition root puts in: the outside world. */
+export interface World {
+  readonly env: Environment;
+  /** The wall clock. */
+  readonly now: () => Date;
+  readonly monotonic: Monotonic;
+  /** A fresh random UUID. */
+  readonly newId: () => string;
+  /** For messages to whoever finds the work dir or the lease taken. */
+  readonly holder: string;
+  openStore(config: Config["store"]): Promise<ObjectStore>;
+  openDatabase(
+    config: Config["database"],
+    options: { workDir: string; resources: Config["resources"]; readOnly: boolean; signal: AbortSignal },
+  ): Database;
+  openEngine(
+    options: { folder: string; resources: Config["resources"]; signal: AbortSignal },
+  ): Promise<Engine>;
+}
+
+/** What the command line says. */
+export interface SessionOptions {
+  readonly configPath: string;
+  /** In place of the configured one. */
+  readonly workDir: string | null;
+  /** In place of the newest one. */
+  readonly runId: string | null;
+  readonly dryRun: boolean;
+}
+
+/** See the module's head. Closing it frees everything but the lease, which {@linkcode releaseLease} gives back. */
+export class Session implements AsyncDisposable {
+  /** The run's document; `null` until there is one. */
+  manifest: Manifest | null = null;
+  /** The effective configuration; `null` where no stage needed it. */
+  config: Config | null = null;
+  readonly #options: SessionOptions;
+  readonly #world: World;
+  readonly #stage: StageContext;
+  readonly #open = new AsyncDisposableStack();
+  #workDir: WorkDir | null = null;
+  #runFolder = "";
+  #engine: Engine | null = null;
+  #store: ObjectStore | null = null;
+  #database: Database | null = null;
+  #lease: Lease | null = null;
+
+  /** Opens nothing yet. */
+  constructor(options: SessionOptions, world: World, stage: StageContext) {
+    this.#options = options;
+    this.#world = world;
+    this.#stage = stage;
+  }
+
+  /** A dry run changes nothing outside a temporary folder. */
+  get dryRun(): boolean {
+    return this.#options.dryRun;
+  }
+
+  /** Begins a run with the stage that makes its manifest. */
+  async download(stage: (context: DownloadContext) => Promise<Manifest>): Promise<void> {
+    const started = this.#world.monotonic();
+    const config = await this.#loadConfig();
+    const store = await this.#openStore(config);
+    const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
+    const runId = newRunId(this.#world.now(), this.#world.newId);
+    this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
+    const database = this.#openDatabase(config, workDir?.path ?? this.#runFolder);
+    this.manifest = await stage({
+      ...this.#stage,
+      config,
+      runId,
+      dryRun: this.dryRun,
+      runFolder: this.#runFolder,
+      workDir,
+      store,
+      database,
+      engine: await this.#openEngine(config.resources),
+      acquireLease: async () => {
+        const { owner, holder } = {
+          owner: await workDir?.owner(this.#world.newId) ?? "",
+          holder: this.#world.holder,
+        };
+        const options = { ...config.lease, monotonic: this.#world.monotonic, signal: this.#stage.signal };
+        return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
+      },
+    });
+    await this.#finishStage("download", started);
+  }
+
+  /** Runs a stage that touches the run's folder only. */
+  async compute(name: StageName, stage: (context: ComputeContext) => Promise<void>): Promise<void> {
+    const started = this.#world.monotonic();
+    const manifest = await this.#loadManifest(name);
+    if (manifest === null) return;
+    if (manifest.work === "files") {
+      requireStagesBefore(manifest, name);
+      const engine = await this.#openEngine(manifest.config.resources);
+      await stage({ ...this.#stage, manifest, runFolder: this.#runFolder, engine });
+    } else {
+      this.#stage.log.info("{name}: nothing to do, run {runId} has no new files", {
+        name,
+        runId: manifest.runId,
+      });
+    }
+    await this.#finishStage(name, started);
+  }
+
+  /** Runs a stage that changes store and database, under the run's lease. */
+  async remote(name: StageName, stage: (context: RemoteContext) => Promise<void>): Promise<void> {
+    const started = this.#world.monotonic();
+    const manifest = await this.#loadManifest(name);
+    const workDir = this.#workDir;
+    if (manifest === null || workDir === null) return;
+    if (manifest.work === "nothing") {
+      this.#stage.log.info("{name}: nothing to do, run {runId} has no new files", {
+        name,
+        runId: manifest.runId,
+      });
+      if (name === "cleanup") await workDir.removeRun(manifest.runId);
+    } else {
+      if (manifest.work === "files") requireStagesBefore(manifest, name);
+      const config = await this.#loadConfig();
+      requireSameStores(config, manifest);
+      const database = this.#openDatabase(config, workDir.path);
+      this.#lease ??= await Lease.resume(database, manifest.token, {
+        ...config.lease,
+        monotonic: this.#world.monotonic,
+      });
+      await stage({
+        ...this.#stage,
+        manifest,
+        runFolder: this.#runFolder,
+        workDir,
+        store: await this.#openStore(config),
+        database,
+        lease: this.#keep(this.#lease),
+        saveManifest: () => writeManifest(this.#runFolder, manifest),
+      });
+    }
+    await this.#finishStage(name, started);
+  }
+
+  /** Gives the lease back, if this session has it. */
+  async releaseLease(): Promise<void> {
+    await this.#lease?.release();
+    this.#lease = null;
+  }
+
+  /** Closes everything that was opened, in the reverse order. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#open.disposeAsync();
+  }
+
+  async #finishStage(name: StageName, started: number): Promise<void> {
+    const manifest = this.manifest;
+    if (manifest === null) return;
+    noteStage(manifest, name, Math.round(this.#world.monotonic() - started));
+    const present = await Deno.stat(this.#runFolder).then(() => true, () => false);
+    // Cleanup has deleted the folder, unless source files are still to be moved.
+    if (present) await writeManifest(this.#runFolder, manifest);
+  }
+
+  async #loadConfig(): Promise<Config> {
+    if (this.config === null) {
+      this.config = await loadConfig(this.#options.configPath, this.#world.env);
+      if (this.#options.workDir !== null) this.config.workDir = resolve(this.#options.workDir);
+    }
+    return this.config;
+  }
+
+  /** The manifest of the run that a stage works on; `null` where cleanup finds nothing left to clean. */
+  async #loadManifest(name: StageName): Promise<Manifest | null> {
+    if (this.manifest !== null) return this.manifest;
+    const { workDir: given, configPath, runId } = this.#options;
+    const path = given === null ? await loadWorkDir(configPath, this.#world.env) : resolve(given);
+    const workDir = await this.#lockWorkDir(path, 0);
+    const manifest = runId === null
+      ? await this.#newestManifest(workDir)
+      : await readManifest(this.#runFolder = runFolder(path, runId));
+    if (manifest !== null) return this.manifest = manifest;
+    if (name === "cleanup" && runId === null) {
+      this.#stage.log.info("cleanup: nothing to do, there is no run in {path}", { path });
+      return null;
+    }
+    const which = runId === null ? "there is no run" : `there is no run ${runId}`;
+    throw new DataError(
+      "stage_out_of_order",
+      `Cannot run ${name}: ${which} in ${path}, download has not run yet; run "deno task download" first`,
+    );
+  }
+
+  /** The newest run that is not over yet. */
+  async #newestManifest(workDir: WorkDir): Promise<Manifest | null> {
+    for (const runId of (await workDir.runs()).reverse()) {
+      this.#runFolder = workDir.runFolder(runId);
+      const manifest = await readManifest(this.#runFolder);
+      if (manifest && !manifest.stages.some((stage) => stage.name === "cleanup")) return manifest;
+    }
+    return null;
+  }
+
+  async #lockWorkDir(path: string, waitSeconds: number): Promise<WorkDir> {
+    if (this.#workDir === null) {
+      const { signal } = this.#stage;
+      const holder = `${this.#world.holder} (since ${this.#world.now().toISOString()})`;
+      this.#workDir = this.#keep(await WorkDir.open(path, { holder, waitSeconds, signal }));
+    }
+    return this.#workDir;
+  }
+
+  async #temporaryFolder(): Promise<string> {
+    const folder = await Deno.makeTempDir({ prefix: "nightly-marts-" });
+    this.#open.defer(() => Deno.remove(folder, { recursive: true }));
+    return folder;
+  }
+
+  async #openEngine(resources: Config["resources"]): Promise<Engine> {
+    this.#engine ??= this.#open.use(
+      await this.#world.openEngine({ folder: this.#runFolder, resources, signal: this.#stage.signal }),
+    );
+    return this.#engine;
+  }
+
+  async #openStore(config: Config): Promise<ObjectStore> {
+    return this.#store ??= this.#open.use(await this.#world.openStore(config.store));
+  }
+
+  #openDatabase(config: Config, workDir: string): Database {
+    const { signal } = this.#stage;
+    return this.#database ??= this.#open.use(
+      this.#world.openDatabase(config.database, {
+        workDir,
+        resources: config.resources,
+        readOnly: this.dryRun,
+        signal,
+      }),
+    );
+  }
+
+  /** Disposes of a resource when the session closes. */
+  #keep<T extends Disposable>(resource: T): T {
+    if (resource instanceof Lease) this.#lease = resource;
+    return this.#open.use(resource);
+  }
+}
+
+/** A run keeps the store and the database that it began with. */
+function requireSameStores(config: Config, manifest: Manifest): void {
+  const now = freezeConfig(config);
+  for (const part of ["store", "database"] as const) {
+    if (JSON.stringify(now[part]) === JSON.stringify(manifest.config[part])) continue;
+    throw new ConfigError(
+      "config_changed",
+      `Cannot go on with run ${manifest.runId}: "${part}" in the configuration is not what it was when the run began; ` +
+        'change it back, or run "deno task download" to begin anew',
+    );
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * What a run did: as JSON for machines, as text for people.
+ *
+ * @module
+ */
+import type { Config } from "./config_schema.ts";
+import { exitCodeOf, messageOf, PipelineError } from "./errors.ts";
+import { destinations } from "./landing.ts";
+import type { Manifest, SourceFile } from "./manifest.ts";
+
+/** How a run ended. `open`: a single stage of a run that is not committed yet. */
+export type SummaryState = "committed" | "recovered" | "nothing-to-do" | "open" | "failed";
+
+/** What became of one source file. */
+export interface FileSummary {
+  readonly key: string;
+  readonly status: SourceFile["status"];
+  readonly reason: string | null;
+  readonly detail: string | null;
+  readonly rowsRead: number;
+  readonly rowsAccepted: number;
+  readonly rowsRejected: number;
+  readonly warnings: Readonly<Record<string, number>>;
+  readonly rejects: Readonly<Record<string, number>>;
+  /** `null` where the file stays where it is. */
+  readonly destination: string | null;
+}
+
+/** The `--json` summary. */
+export interface Summary {
+  readonly runId: string | null;
+  readonly state: SummaryState;
+  readonly dryRun?: true;
+  readonly recovered: readonly string[];
+  readonly files: readonly FileSummary[];
+  readonly rows: { readonly read: number; readonly accepted: number; readonly rejected: number };
+  readonly marts: { readonly customer_data_mart: number; readonly sales_data_mart: number };
+  readonly stages: Manifest["stages"];
+  /** Moves that could not be carried out yet; every later run tries them again. */
+  readonly pendingMoves: number;
+  readonly committed?: boolean;
+  readonly error?: { readonly exitCode: number; readonly code: string; readonly message: string };
+}
+
+/** Builds the summary of a run from its manifest. */
+export function summarise(manifest: Manifest): Summary {
+  const { runId, config, files, dryRun, recovered, pendingMoves, stages } = manifest;
+  const keys = destinations(files, runId, config.prefixes);
+  const sum = (pick: (file: SourceFile) => number) => files.reduce((total, file) => total + pick(file), 0);
+  const rows = {
+    read: sum((file) => file.rowsRead),
+    accepted: sum((file) => file.rowsAccepted),
+    rejected: sum((file) => file.rowsRejected),
+  };
+  return {
+    runId,
+    state: stateOf(manifest),
+    ...(dryRun ? { dryRun: true as const } : {}),
+    recovered,
+    files: files.map((file) => ({
+      key: file.key,
+      status: file.status,
+      reason: file.reason,
+      detail: file.detail,
+      rowsRead: file.rowsRead,
+      rowsAccepted: file.rowsAccepted,
+      rowsRejected: file.rowsRejected,
+      warnings: file.warnings,
+      rejects: file.rejects,
+      destination: file.status === "skipped" ? null : keys.get(file.key)?.source ?? null,
+    })),
+    rows,
+    // The grain of both marts is one accepted sale; the transforms assert it.
+    marts: { customer_data_mart: rows.accepted, sales_data_mart: rows.accepted },
+    stages,
+    pendingMoves,
+  };
+}
+
+/** The summary of a run that failed. `manifest` is `null` where there was none yet. */
+export function summariseFailure(manifest: Manifest | null, error: unknown): Summary {
+  const exitCode = exitCodeOf(error);
+  const code = error instanceof PipelineError ? error.code : "bug";
+  const base = manifest ? summarise(manifest) : EMPTY;
+  return {
+    ...base,
+    state: "failed",
+    committed: manifest?.committed ?? false,
+    error: { exitCode, code, message: messageOf(error) },
+  };
+}
+
+const EMPTY: Summary = {
+  runId: null,
+  state: "failed",
+  recovered: [],
+  files: [],
+  rows: { read: 0, accepted: 0, rejected: 0 },
+  marts: { customer_data_mart: 0, sales_data_mart: 0 },
+  stages: [],
+  pendingMoves: 0,
+};
+
+function stateOf(manifest: Manifest): SummaryState {
+  if (manifest.work === "files") return manifest.committed || manifest.dryRun ? "committed" : "open";
+  const finished = manifest.dryRun ? manifest.leftovers : manifest.recovered;
+  return manifest.work === "leftovers" && finished.length > 0 ? "recovered" : "nothing-to-do";
+}
+
+/** Files listed one by one at most, of each status. */
+const LISTED_FILES = 40;
+
+/** The summary for people, as several lines. `config` says where things went; `null` where it is not known. */
+export function renderSummary(summary: Summary, config: Config | null): string {
+  const lines = [headline(summary)];
+  if (summary.error) {
+    lines.push("", summary.error.message);
+    lines.push(
+      summary.committed
+        ? "The night was committed: the tables hold it. Run again to finish what is left."
+        : "Nothing was published: the source files are where they were. Run again once the cause is mended.",
+    );
+  }
+  if (summary.files.length > 0) lines.push("", "Files", ...fileLines(summary.files));
+  if (summary.rows.read > 0 || summary.files.length > 0) {
+    const { read, accepted, rejected } = summary.rows;
+    lines.push(
+      "",
+      `Rows     ${count(read)} read = ${count(accepted)} accepted + ${count(rejected)} rejected`,
+    );
+  }
+  if (summary.state === "committed") {
+    const { customer_data_mart: customer, sales_data_mart: sales } = summary.marts;
+    lines.push(`Marts    customer_data_mart ${count(customer)} rows, sales_data_mart ${count(sales)} rows`);
+  }
+  if (summary.recovered.length > 0) lines.push(`Finished earlier runs: ${summary.recovered.join(", ")}`);
+  if (summary.pendingMoves > 0) {
+    lines.push(`${summary.pendingMoves} objects could not be moved yet; the next run tries again`);
+  }
+  if (summary.stages.length > 0) {
+    const total = summary.stages.reduce((sum, stage) => sum + stage.durationMs, 0);
+    const each = summary.stages.map(({ name, durationMs }) => `${name} ${seconds(durationMs)}`).join(", ");
+    lines.push(`Time     ${seconds(total)} (${each})`);
+  }
+  if (config && summary.state === "committed") lines.push("", ...placeLines(summary, config));
+  return lines.join("\n") + "\n";
+}
+
+function headline(summary: Summary): string {
+  const run = summary.runId ? `Run ${summary.runId}` : "Run";
+  switch (summary.state) {
+    case "committed":
+      return summary.dryRun
+        ? `${run}: dry run, nothing was changed. A real run would do this:`
+        : `${run}: committed`;
+    case "recovered":
+      return `${run}: no new files; earlier runs were finished`;
+    case "nothing-to-do":
+      return `${run}: nothing to do, no new files`;
+    case "open":
+      return `${run}: not committed yet`;
+    case "failed":
+      return `${run}: failed (exit ${summary.error?.exitCode}, ${summary.error?.code})`;
+  }
+}
+
+function fileLines(files: readonly FileSummary[]): string[] {
+  const lines: string[] = [];
+  for (const [status, all] of Map.groupBy(files, (file) => file.status ?? "downloaded")) {
+    for (const file of all.slice(0, LISTED_FILES)) {
+      const rows = file.rowsRead > 0
+        ? `, ${count(file.rowsRead)} rows${
+          file.rowsRejected > 0 ? `, ${count(file.rowsRejected)} rejected` : ""
+        }`
+        : "";
+      const why = file.reason === null ? "" : `, ${file.reason}${file.detail ? ` (${file.detail})` : ""}`;
+      lines.push(`  ${status.padEnd(10)} ${visible(file.key)}${rows}${visible(why)}`);
+      const counted = { ...file.rejects, ...prefixed("warning ", file.warnings) };
+      for (const [reason, rowCount] of Object.entries(counted)) {
+        lines.push(`  ${"".padEnd(10)}   ${reason}: ${count(rowCount)} rows`);
+      }
+      if (file.destination && status !== "accepted") {
+        lines.push(`  ${"".padEnd(10)}   → ${visible(file.destination)}`);
+      }
+    }
+    if (all.length > LISTED_FILES) {
+      lines.push(`  ${status.padEnd(10)} and ${count(all.length - LISTED_FILES)} more`);
+    }
+  }
+  return lines;
+}
+
+function placeLines(summary: Summary, { store, database, prefixes }: Config): string[] {
+  const where = store.kind === "folder" ? store.path : `s3://${store.bucket}`;
+  const tables = database.kind === "duckdb" ? database.path : `${database.host}/${database.database}`;
+  const lines = [`Store    ${where}`];
+  if (summary.rows.accepted > 0) {
+    for (const mart of [prefixes.customerMart, prefixes.salesMart, prefixes.acceptedSales]) {
+      lines.push(`         ${mart}run_id=${summary.runId}/`);
+    }
+    lines.push(`         ${prefixes.salesPartitionedMart}sales_month=…/store_id=…/`);
+  }
+  if (summary.files.some((file) => file.status === "accepted" || file.status === "duplicate")) {
+    lines.push(`         ${prefixes.processed}${summary.runId}/`);
+  }
+  if (summary.files.some((file) => file.status === "rejected" || file.rowsRejected > 0)) {
+    lines.push(`         ${prefixes.error}${summary.runId}/ (rejected files, reasons, rejected rows)`);
+  }
+  lines.push(`Tables   customers_data_mart, sales_team_data_mart in ${tables}`);
+  return lines;
+}
+
+function prefixed(prefix: string, counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).map(([name, value]) => [prefix + name, value]));
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en");
+}
+
+function seconds(durationMs: number): string {
+  return `${(durationMs / 1000).toFixed(durationMs < 10_000 ? 2 : 1)} s`;
+}
+
+/** Control characters of file names must not reach a terminal. */
+function visible(text: string): string {
+  // deno-lint-ignore no-control-regex -- they are what is looked for
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

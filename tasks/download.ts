@@ -1,0 +1,229 @@
+/**
+ * Download: begins a run. Takes the lease, finds what is new in the landing prefix, copies it into the work dir, and
+ * takes a snapshot of the dimensions.
+ *
+ * Before the commit: the only effects outside the work dir are the lease and the registration of the run.
+ *
+ * @module
+ */
+import pMap from "p-map";
+import { join } from "node:path";
+import { checkBinding, checkRunsKnown } from "../lib/binding.ts";
+import { main } from "../lib/command.ts";
+import { configHash, freezeConfig } from "../lib/config.ts";
+import type { DownloadContext } from "../lib/context.ts";
+import { contractSqlTypes } from "../lib/contract_sql.ts";
+import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";
+import { downloadFile } from "../lib/download_file.ts";
+import { ConfigError, DataError } from "../lib/errors.ts";
+import { classifyName } from "../lib/landing.ts";
+import { type Manifest, newManifest, type SourceFile } from "../lib/manifest.ts";
+import { isVersion, ObjectError, type ObjectTrouble, type ObjectVersion } from "../lib/store/store.ts";
+import duplicateKeys from "./sql/audits/duplicate_dimension_keys.sql" with { type: "text" };
+
+const CONCURRENCY = 8;
+
+/** Makes the run's manifest and everything local that it names. */
+export async function download(context: DownloadContext): Promise<Manifest> {
+  const { config, runId, dryRun, store, database, log } = context;
+  await checkRules(context);
+  if (!dryRun) await database.prepare();
+  const token = dryRun ? 0 : (await context.acquireLease()).token;
+  await checkBinding(store, database, config.prefixes);
+  await checkRunsKnown(store, database, config.prefixes);
+  const frozen = freezeConfig(config);
+  if (!dryRun) await database.beginRun({ runId, token, configHash: configHash(frozen) });
+  const leftovers = (await database.unfinishedRuns()).map((run) => run.runId);
+  if (!dryRun) await removeDeadRuns(context, leftovers);
+
+  const manifest = newManifest({ runId, dryRun, config: frozen, token, leftovers });
+  const found = await listNew(context);
+  if (found.length > 0) {
+    manifest.dimensions = await snapshotDimensions(context);
+    manifest.files = await downloadAll(context, found);
+    await skipChanged(context, manifest.files);
+    await markKnownContent(context, manifest.files);
+  }
+  const taken = manifest.files.filter((file) => file.status !== "skipped");
+  manifest.work = taken.length > 0 ? "files" : leftovers.length > 0 ? "leftovers" : "nothing";
+  if (manifest.work === "nothing" && !dryRun) await database.finishRun(runId, "nothing-to-do");
+  log.info("Run {runId}: {fileCount} new files, {leftoverCount} earlier runs to finish", {
+    runId,
+    fileCount: taken.length,
+    leftoverCount: leftovers.length,
+  });
+  return manifest;
+}
+
+/** Rules are SQL from the configuration: nothing but an expression over the contract's columns may be in one. */
+async function checkRules({ config, engine }: DownloadContext): Promise<void> {
+  const types = contractSqlTypes(config.contract);
+  for (const [name, rule] of Object.entries(config.contract.rules)) {
+    const fault = await engine.checkExpression(rule.check, types);
+    if (fault === null) continue;
+    throw new ConfigError(
+      "invalid_rule",
+      `contract.rules.${name}.check: "${rule.check}" is no rule: ${fault}`,
+    );
+  }
+}
+
+/** Deletes the folders of runs that never committed; those of committed runs may hold the only copy of a source file. */
+async function removeDeadRuns(
+  { workDir, runId, log }: DownloadContext,
+  leftovers: readonly string[],
+): Promise<void> {
+  for (const run of await workDir?.runs() ?? []) {
+    if (run === runId || leftovers.includes(run)) continue;
+    log.info("Removing the local files of run {run}, which is over", { run });
+    await workDir?.removeRun(run);
+  }
+}
+
+/** The objects of the landing prefix that are not waiting to be moved, in key order. */
+async function listNew({ config, store, database, log, signal }: DownloadContext) {
+  const { source } = config.prefixes;
+  const pending = new Set((await database.pendingMoves("archive")).map(identityOf));
+  const found: (ObjectVersion | ObjectTrouble)[] = [];
+  let listed = false;
+  for await (const page of store.list(source)) {
+    signal.throwIfAborted();
+    listed ||= page.length > 0;
+    for (const entry of page) {
+      if (classifyName(entry.key.slice(source.length)) === "left_alone") continue;
+      if (isVersion(entry) && pending.has(identityOf(entry))) continue;
+      found.push(entry);
+    }
+  }
+  if (!listed) log.warn("There is nothing below {source} in {store}", { source, store: store.name });
+  return found;
+}
+
+function identityOf(version: ObjectVersion | PendingMove): string {
+  const key = "from" in version ? version.from : version.key;
+  return JSON.stringify([key, version.etag, version.sizeBytes, version.lastModified]);
+}
+
+/** Snapshots the dimensions and refuses keys that would multiply rows. */
+async function snapshotDimensions(
+  { database, engine, runFolder }: DownloadContext,
+): Promise<Manifest["dimensions"]> {
+  await Deno.mkdir(join(runFolder, "dimensions"));
+  const snapshot = await database.snapshot(join(runFolder, "dimensions"));
+  const names = Object.keys(DIMENSIONS) as DimensionName[];
+  for (const name of names) {
+    await engine.nameParquet(name, [snapshot[name].file]);
+    await engine.nameQuery("keys", `SELECT ${DIMENSIONS[name].key} AS dimension_key FROM ${name}`);
+    const violations = await engine.query(duplicateKeys);
+    if (violations.length === 0) continue;
+    const keys = violations.map((row) => row.dimension_key ?? "NULL").join(", ");
+    throw new DataError(
+      "duplicate_dimension_key",
+      `Cannot use the dimension ${name}: its key ${
+        DIMENSIONS[name].key
+      } has duplicates or NULL (${keys}), which ` +
+        `would multiply sales; correct the table ${name} and run again`,
+    );
+  }
+  return Object.fromEntries(names.map((name) => [name, `dimensions/${name}.parquet`]));
+}
+
+async function downloadAll(context: DownloadContext, found: readonly (ObjectVersion | ObjectTrouble)[]) {
+  const { config, store, runFolder, progress, signal, log } = context;
+  await Deno.mkdir(join(runFolder, "files"));
+  using step = progress.step("downloading files", found.length);
+  return await pMap(found, async (entry, index): Promise<SourceFile> => {
+    const file = newFile(entry, index + 1);
+    if (file.status === null) {
+      const kind = classifyName(file.key.slice(config.prefixes.source.length));
+      if (kind === "unsupported") {
+        const detail = "the name ends neither in .csv nor in .csv.gz";
+        return { ...file, status: "rejected", reason: "unsupported_type", detail };
+      }
+      try {
+        const { id, key, etag, sizeBytes } = file;
+        const { maxFileBytes } = config.csv;
+        const order = { id, key, etag, sizeBytes, gzip: kind === "gzip", runFolder, maxFileBytes, signal };
+        Object.assign(file, await downloadFile(store, order));
+      } catch (error) {
+        if (!(error instanceof ObjectError)) throw error;
+        Object.assign(file, { status: "skipped", reason: error.problem, detail: error.message });
+      }
+    }
+    if (file.status === "skipped") {
+      log.warn("Skipping {key} tonight: {reason}", { key: file.key, reason: file.reason });
+    }
+    step.advance();
+    return file;
+  }, { concurrency: CONCURRENCY, signal });
+}
+
+function newFile(entry: ObjectVersion | ObjectTrouble, id: number): SourceFile {
+  const trouble = isVersion(entry) ? null : entry.problem;
+  const { etag, sizeBytes, lastModified } = isVersion(entry)
+    ? entry
+    : { etag: "", sizeBytes: 0, lastModified: "" };
+  return {
+    id,
+    key: entry.key,
+    etag,
+    sizeBytes,
+    lastModified,
+    sha256: null,
+    content: null,
+    original: null,
+    knownContent: false,
+    status: trouble === null ? null : "skipped",
+    reason: trouble,
+    detail: null,
+    rowsRead: 0,
+    rowsAccepted: 0,
+    rowsRejected: 0,
+    warnings: {},
+    rejects: {},
+    rejectsFile: null,
+  };
+}
+
+/** A file that was still being written while it was read: another size or time now than when it was listed. */
+async function skipChanged({ config, store, log }: DownloadContext, files: SourceFile[]): Promise<void> {
+  const now = new Map<string, ObjectVersion>();
+  for await (const page of store.list(config.prefixes.source)) {
+    for (const entry of page) if (isVersion(entry)) now.set(entry.key, entry);
+  }
+  for (const file of files) {
+    if (file.status === "skipped") continue;
+    const version = now.get(file.key);
+    if (version && identityOf(version) === identityOf(file)) continue;
+    file.status = "skipped";
+    file.reason = version ? "changed" : "vanished";
+    file.detail = version
+      ? "it was changed while it was downloaded"
+      : "it was deleted while it was downloaded";
+    log.warn("Skipping {key} tonight: {reason}", { key: file.key, reason: file.reason });
+  }
+}
+
+/** Content that an earlier run accepted is not loaded again; twins of the same night are told apart by validate. */
+async function markKnownContent({ database, log }: DownloadContext, files: SourceFile[]): Promise<void> {
+  const open = files.filter((file) => file.status === null);
+  const accepted = await database.acceptedContent(open.flatMap((file) => file.sha256 ?? []));
+  const knownKeys = await database.knownKeys(open.map((file) => file.key));
+  for (const file of open) {
+    if (file.sha256 !== null && accepted.has(file.sha256)) {
+      const detail = "an earlier run has accepted the same content";
+      Object.assign(file, { knownContent: true, status: "duplicate", reason: "same_content", detail });
+    } else if (knownKeys.has(file.key)) {
+      log.info("{key} is known, with other content: it is taken as a new delivery", { key: file.key });
+    }
+  }
+}
+
+if (import.meta.main) {
+  await main({
+    name: "download",
+    description: "Begin a run: copy new files and the dimensions into the work dir.",
+    options: ["work-dir"],
+    run: (session) => session.download(download),
+  });
+}

@@ -1,0 +1,18 @@
+-- sales_data_mart: who sold what in which store, with sales person and store as the newest snapshot has them.
+-- Grain: one row per accepted sale. Inputs: accepted_sales, sales_team, store.
+SELECT
+  CAST(s.store_id AS BIGINT) AS store_id,
+  CAST(s.sales_person_id AS BIGINT) AS sales_person_id,
+  CAST(p.first_name AS STRING) AS sales_person_first_name,
+  CAST(p.last_name AS STRING) AS sales_person_last_name,
+  CAST(t.store_manager_name AS STRING) AS store_manager_name,
+  CAST(p.manager_id AS BIGINT) AS manager_id,
+  CAST(p.is_manager AS STRING) AS is_manager,
+  CAST(p.address AS STRING) AS sales_person_address,
+  CAST(p.pincode AS STRING) AS sales_person_pincode,
+  CAST(s.sales_date AS DATE) AS sales_date,
+  CAST(s.total_cost AS DECIMAL(18, 2)) AS total_cost,
+  substring(CAST(s.sales_date AS STRING), 1, 7) AS sales_month
+FROM accepted_sales s
+JOIN sales_team p ON s.sales_person_id = p.id
+JOIN store t ON s.store_id = t.id

@@ -1,0 +1,144 @@
+/**
+ * Validate: checks every downloaded file against the contract. Accepted rows become the accepted_sales dataset, rejected
+ * rows a CSV per file with line, reason and raw text.
+ *
+ * Touches the run's folder only.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { main } from "../lib/command.ts";
+import type { ComputeContext } from "../lib/context.ts";
+import { checkFiles } from "../lib/contract_check.ts";
+import { nameWithin, type WrittenFile } from "../lib/engine/engine.ts";
+import { DataError } from "../lib/errors.ts";
+import { destinations } from "../lib/landing.ts";
+import type { SourceFile } from "../lib/manifest.ts";
+import rejectsCsv from "./sql/rejects.sql" with { type: "text" };
+
+/** Fills in what became of each file, and the accepted_sales dataset. */
+export async function validate(context: ComputeContext): Promise<void> {
+  const { manifest, runFolder, engine, log } = context;
+  const { config, files, runId } = manifest;
+  for (const [name, file] of Object.entries(manifest.dimensions)) {
+    await engine.nameParquet(name, [join(runFolder, file)]);
+  }
+  const open = files.filter(needsCheck);
+  for (const file of open) reset(file);
+  using step = context.progress.step("validating files", open.length);
+  const check = { ...context, config, step };
+
+  // Twins: the first of each content decides. Where it is accepted the others are duplicates, else they are checked too.
+  const firsts = new Map<string, SourceFile>();
+  for (const file of open) if (!firsts.has(file.sha256 ?? "")) firsts.set(file.sha256 ?? "", file);
+  const twins = open.filter((file) => firsts.get(file.sha256 ?? "") !== file);
+  const first = await checkFiles([...firsts.values()], "checked", check);
+  for (const twin of twins) {
+    const original = firsts.get(twin.sha256 ?? "");
+    if (original?.status !== "accepted" || original.rowsRead === 0) continue;
+    Object.assign(twin, {
+      status: "duplicate",
+      reason: "same_content",
+      detail: `the same content as ${original.key}`,
+    });
+  }
+  const second = await checkFiles(twins.filter((twin) => twin.status === null), "checked-twins", check);
+
+  failOnUnknownKeys(context);
+  const accepted = [...first.accepted, ...second.accepted];
+  manifest.accepted.files = accepted.map((written) => relative(runFolder, written));
+  await writeRejects([...first.rejects, ...second.rejects], context);
+  assertCounts(files, accepted);
+  const clashes = destinations(files, runId, config.prefixes).size;
+  if (clashes !== files.length) throw new Error("two files of the run have the same key");
+  log.info("Validated {fileCount} files: {accepted} rows accepted, {rejected} rejected", {
+    fileCount: open.length,
+    accepted: files.reduce((sum, file) => sum + file.rowsAccepted, 0),
+    rejected: files.reduce((sum, file) => sum + file.rowsRejected, 0),
+  });
+}
+
+/** Whether validate decides what becomes of the file, also when it runs again. */
+function needsCheck(file: SourceFile): boolean {
+  return file.content !== null && file.status !== "skipped" && !file.knownContent;
+}
+
+function reset(file: SourceFile): void {
+  delete file.columns;
+  delete file.line;
+  Object.assign(file, {
+    status: null,
+    reason: null,
+    detail: null,
+    rejectsFile: null,
+    warnings: {},
+    rejects: {},
+  });
+  Object.assign(file, { rowsRead: 0, rowsAccepted: 0, rowsRejected: 0 });
+}
+
+/** With `unknownKeys: "fail"` a row that only lacks its dimension row stops the run: the dimension is at fault. */
+function failOnUnknownKeys({ manifest: { config, files } }: ComputeContext): void {
+  if (config.contract.unknownKeys !== "fail") return;
+  for (const file of files) {
+    const [reason, rowCount] = Object.entries(file.rejects).find(([name]) => name.startsWith("unknown_")) ??
+      [];
+    if (reason === undefined) continue;
+    throw new DataError(
+      "unknown_key",
+      `Cannot publish: ${rowCount} rows of ${file.key} have an ${reason} (contract.unknownKeys is "fail"); ` +
+        "add what is missing to the dimension and run again",
+    );
+  }
+}
+
+/** Writes one CSV of rejected rows for each file that has any. */
+async function writeRejects(rejects: readonly WrittenFile[], context: ComputeContext): Promise<void> {
+  const { engine, runFolder, manifest: { files } } = context;
+  if (rejects.length === 0) return;
+  await engine.nameParquet("rejects", rejects.map((written) => written.file));
+  const folder = join(runFolder, "rejects");
+  const written = await engine.write(rejectsCsv, {
+    folder,
+    format: "csv",
+    fileName: "rejects-{i}",
+    partitionBy: ["file_id"],
+  });
+  const byId = new Map(files.map((file) => [file.id, file]));
+  for (const csv of written) {
+    const id = Number(/file_id=(\d+)\//.exec(nameWithin(folder, csv.file))?.[1]);
+    const file = byId.get(id);
+    const rejected = Object.values(file?.rejects ?? {}).reduce((sum, count) => sum + count, 0);
+    if (!file || file.rejectsFile !== null || csv.rowCount !== rejected) {
+      throw new Error(`the rejects of file ${id} were not written into one file of ${rejected} rows`);
+    }
+    file.rejectsFile = relative(runFolder, csv).path;
+  }
+}
+
+function relative(runFolder: string, { file, rowCount, sizeBytes }: WrittenFile) {
+  return { path: nameWithin(runFolder, file), rowCount, sizeBytes };
+}
+
+/** Every row that was read is accepted or rejected, and exactly the accepted ones are in the dataset. */
+function assertCounts(files: readonly SourceFile[], accepted: readonly WrittenFile[]): void {
+  const inDataset = accepted.reduce((sum, { rowCount }) => sum + rowCount, 0);
+  const expected = files.reduce((sum, file) => sum + file.rowsAccepted, 0);
+  if (inDataset !== expected) {
+    throw new Error(`${expected} rows are accepted, but the dataset has ${inDataset}`);
+  }
+  for (const { key, rowsRead, rowsAccepted, rowsRejected } of files) {
+    if (rowsRead !== rowsAccepted + rowsRejected) {
+      throw new Error(`${key}: ${rowsRead} rows read are not accounted for`);
+    }
+  }
+}
+
+if (import.meta.main) {
+  await main({
+    name: "validate",
+    description: "Check the downloaded files against the contract.",
+    options: ["work-dir", "run"],
+    run: (session) => session.compute("validate", validate),
+  });
+}

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import type { ComputeContext } from "./context.ts";
-import { type Engine, nameWithin, type WriteTarget, type WrittenFile } from "./engine/engine.ts";
+import { type Engine, nameWithin, type WriteTarget, type Written } from "./engine/engine.ts";
 import { DataError } from "./errors.ts";
 import type { Dataset, Manifest } from "./manifest.ts";
 
@@ -23,7 +23,7 @@ export interface Build {
 
 /** Names the accepted sales and the dimensions of the run; `false` where nothing was accepted. */
 export async function nameInputs({ engine, manifest, runFolder }: ComputeContext): Promise<boolean> {
-  const accepted = manifest.accepted.files.map(({ path }) => join(runFolder, path));
+  const accepted = manifest.accepted.files.map((path) => join(runFolder, path));
   if (accepted.length === 0) return false;
   await engine.nameParquet("accepted_sales", accepted);
   for (const [name, file] of Object.entries(manifest.dimensions)) {
@@ -35,37 +35,30 @@ export async function nameInputs({ engine, manifest, runFolder }: ComputeContext
 /** Builds a mart of one row per accepted sale. */
 export async function buildMart(build: Build, audit: string, context: ComputeContext): Promise<Dataset> {
   const { engine, runFolder } = context;
-  const written = await write(build, context);
-  const files = written.map(({ file }) => file);
+  const { rowCount, files } = await write(build, context);
   await engine.nameParquet(build.name, files);
   await engine.nameQuery("mart", `SELECT total_cost FROM ${build.name}`);
   await runAudit(engine, build.name, audit);
-  return {
-    files: written.map(({ file, rowCount, sizeBytes }) => ({
-      path: nameWithin(runFolder, file),
-      rowCount,
-      sizeBytes,
-    })),
-  };
+  return { rowCount, files: files.map((file) => nameWithin(runFolder, file)) };
 }
 
 /** Builds the totals that the commit adds to a table. */
 export async function buildTotals(build: Build, audit: string, context: ComputeContext): Promise<Totals> {
   const { engine, runFolder } = context;
-  const files = (await write(build, context)).map(({ file }) => file);
+  const { rowCount, files } = await write(build, context);
   await engine.nameParquet("totals", files);
   await runAudit(engine, build.name, audit);
   const [sum] = await engine.query(
-    "SELECT count(*) AS row_count, CAST(sum(total_sales) AS DECIMAL(28, 2)) AS total_sales FROM totals",
+    "SELECT CAST(sum(total_sales) AS DECIMAL(28, 2)) AS total_sales FROM totals",
   );
   return {
     files: files.map((file) => nameWithin(runFolder, file)),
-    rowCount: Number(sum?.row_count),
+    rowCount,
     totalSales: String(sum?.total_sales),
   };
 }
 
-async function write(build: Build, { engine, runFolder, progress }: ComputeContext): Promise<WrittenFile[]> {
+async function write(build: Build, { engine, runFolder, progress }: ComputeContext): Promise<Written> {
   const target: WriteTarget = {
     folder: join(runFolder, build.folder),
     format: "parquet",

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Config } from "./config_schema.ts";
 import type { Log } from "./log.ts";
 import {
@@ -25,7 +25,7 @@ import {
 } from "./contract_sql.ts";
 import { normaliseCsv } from "./csv_normalise.ts";
 import { NO_DELIMITER, scanCsv } from "./csv_scan.ts";
-import type { Engine, WrittenFile } from "./engine/engine.ts";
+import type { Engine, Written } from "./engine/engine.ts";
 import type { SourceFile } from "./manifest.ts";
 import type { ProgressStep } from "./progress.ts";
 
@@ -54,10 +54,10 @@ interface Group {
   readonly files: ReadableFile[];
 }
 
-/** What a check gives: Parquet files, absolute. */
+/** What a check wrote, as Parquet. */
 export interface Checked {
-  readonly accepted: WrittenFile[];
-  readonly rejects: WrittenFile[];
+  readonly accepted: Written;
+  readonly rejects: Written;
 }
 
 /** An escape takes two bytes, and a row stands in a normalised line twice at most: as raw text and as fields. */
@@ -84,30 +84,30 @@ export async function checkFiles(
     context.step.advance();
   }
   const target = (name: string) => join(runFolder, folder, name);
-  const accepted: WrittenFile[] = [];
-  const rejects: WrittenFile[] = [];
+  const accepted: Written[] = [];
+  const rejects: Written[] = [];
 
   for (const [index, group] of groupByHeader(regular).entries()) {
-    accepted.push(...await acceptRegular(group, target(`regular-${index}`), context));
+    accepted.push(await acceptRegular(group, target(`regular-${index}`), context));
   }
-  await countAccepted(regular, accepted, context);
+  await countAccepted(regular, joinWritten(accepted), context);
   const suspects = regular.filter(({ file, rowCount }) => file.rowsAccepted < rowCount);
   for (const [index, group] of groupByHeader(suspects).entries()) {
     await nameRegularRows(group, context);
-    rejects.push(...await rejectRows(group, target(`regular-rejects-${index}`), context));
+    rejects.push(await rejectRows(group, target(`regular-rejects-${index}`), context));
   }
-  const irregularAccepted: WrittenFile[] = [];
+  const irregularAccepted: Written[] = [];
   for (const [index, group] of groupByHeader(irregular).entries()) {
     await nameNormalisedRows(group, context);
     const sql = acceptedRowsSql("checked_rows", group.header, context.config.contract);
-    irregularAccepted.push(...await writeParquet(sql, target(`irregular-${index}`), context));
-    rejects.push(...await rejectRows(group, target(`irregular-rejects-${index}`), context));
+    irregularAccepted.push(await writeParquet(sql, target(`irregular-${index}`), context));
+    rejects.push(await rejectRows(group, target(`irregular-rejects-${index}`), context));
   }
-  await countAccepted(irregular, irregularAccepted, context);
+  await countAccepted(irregular, joinWritten(irregularAccepted), context);
   accepted.push(...irregularAccepted);
 
   const readable = [...regular, ...irregular];
-  await countRejects(readable, rejects, context);
+  await countRejects(readable, joinWritten(rejects), context);
   for (const { file, rowCount } of readable) {
     file.rowsRead = rowCount;
     if (file.rowsAccepted + file.rowsRejected === rowCount) continue;
@@ -116,7 +116,10 @@ export async function checkFiles(
     );
   }
   const dropped = readable.filter(({ file }) => judgeShare(file, context.config.contract));
-  return { accepted: await dropRows(dropped, accepted, target("kept"), context), rejects };
+  return {
+    accepted: joinWritten(await dropRows(dropped, accepted, target("kept"), context)),
+    rejects: joinWritten(rejects),
+  };
 }
 
 /** Scans a file, normalises it where needed, and binds its header; `null` where the whole file is rejected. */
@@ -184,7 +187,7 @@ async function nameSource(group: Group, engine: Engine): Promise<void> {
   await engine.nameValues("source", columns, rows);
 }
 
-async function acceptRegular(group: Group, folder: string, context: CheckContext): Promise<WrittenFile[]> {
+async function acceptRegular(group: Group, folder: string, context: CheckContext): Promise<Written> {
   const { engine, config: { csv, contract } } = context;
   await nameSource(group, engine);
   await engine.nameText("regular_text", {
@@ -222,7 +225,7 @@ async function nameNormalisedRows(group: Group, { engine, config: { csv } }: Che
   await engine.nameQuery("checked_rows", normalisedRowsSql("normalised_lines", csv.delimiter));
 }
 
-async function rejectRows(group: Group, folder: string, context: CheckContext): Promise<WrittenFile[]> {
+async function rejectRows(group: Group, folder: string, context: CheckContext): Promise<Written> {
   return await writeParquet(
     rejectsSql("checked_rows", group.header, context.config.contract),
     folder,
@@ -230,7 +233,7 @@ async function rejectRows(group: Group, folder: string, context: CheckContext): 
   );
 }
 
-function writeParquet(sql: string, folder: string, { engine, step }: CheckContext): Promise<WrittenFile[]> {
+function writeParquet(sql: string, folder: string, { engine, step }: CheckContext): Promise<Written> {
   return engine.write(
     sql,
     { folder, format: "parquet", fileName: "part-{i}" },
@@ -241,11 +244,11 @@ function writeParquet(sql: string, folder: string, { engine, step }: CheckContex
 /** Fills in accepted rows and warnings of the files. */
 async function countAccepted(
   files: readonly ReadableFile[],
-  accepted: readonly WrittenFile[],
+  accepted: Written,
   { engine, config: { contract } }: CheckContext,
 ): Promise<void> {
-  if (accepted.length === 0) return;
-  await engine.nameParquet("accepted_sales", accepted.map((written) => written.file));
+  if (accepted.rowCount === 0) return;
+  await engine.nameParquet("accepted_sales", accepted.files);
   const byKey = new Map(files.map(({ file }) => [file.key, file]));
   const warnings = warningNames(contract);
   for (const row of await engine.query(acceptedCountsSql(contract))) {
@@ -261,11 +264,11 @@ async function countAccepted(
 /** Fills in rejected rows of the files, by reason. */
 async function countRejects(
   files: readonly ReadableFile[],
-  rejects: readonly WrittenFile[],
+  rejects: Written,
   { engine }: CheckContext,
 ): Promise<void> {
-  if (rejects.length === 0) return;
-  await engine.nameParquet("rejects", rejects.map((written) => written.file));
+  if (rejects.rowCount === 0) return;
+  await engine.nameParquet("rejects", rejects.files);
   const byId = new Map(files.map(({ file }) => [file.id, file]));
   const rows = await engine.query(
     "SELECT file_id, reason, count(*) AS row_count FROM rejects GROUP BY file_id, reason ORDER BY file_id, reason",
@@ -302,10 +305,10 @@ function judgeShare(file: SourceFile, contract: Config["contract"]): boolean {
 /** Writes the folders anew that hold accepted rows of files which are rejected after all. */
 async function dropRows(
   dropped: readonly ReadableFile[],
-  accepted: readonly WrittenFile[],
+  accepted: readonly Written[],
   folder: string,
   context: CheckContext,
-): Promise<WrittenFile[]> {
+): Promise<Written[]> {
   if (dropped.length === 0) return [...accepted];
   const { engine } = context;
   await engine.nameValues(
@@ -313,21 +316,24 @@ async function dropRows(
     { source_key: "VARCHAR" },
     dropped.map(({ file }) => ({ source_key: file.key })),
   );
-  const kept: WrittenFile[] = [];
-  for (
-    const [index, files] of Map.groupBy(accepted, (written) => dirname(written.file)).values().toArray()
-      .entries()
-  ) {
-    await engine.nameParquet("accepted_sales", files.map((written) => written.file));
+  const kept: Written[] = [];
+  for (const [index, written] of accepted.entries()) {
+    if (written.rowCount === 0) continue;
+    await engine.nameParquet("accepted_sales", written.files);
     const [hit] = await engine.query(
       "SELECT count(*) AS row_count FROM accepted_sales SEMI JOIN dropped USING (source_key)",
     );
-    if (Number(hit?.row_count) === 0) {
-      kept.push(...files);
-      continue;
-    }
     const sql = "SELECT * FROM accepted_sales ANTI JOIN dropped USING (source_key)";
-    kept.push(...await writeParquet(sql, join(folder, String(index)), context));
+    const untouched = Number(hit?.row_count) === 0;
+    kept.push(untouched ? written : await writeParquet(sql, join(folder, String(index)), context));
   }
   return kept;
+}
+
+/** Several results as one. */
+export function joinWritten(parts: readonly Written[]): Written {
+  return {
+    rowCount: parts.reduce((sum, part) => sum + part.rowCount, 0),
+    files: parts.flatMap((part) => part.files),
+  };
 }

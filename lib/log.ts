@@ -5,6 +5,7 @@
  */
 import { configure, getLogger, type Logger, type LogLevel, type LogRecord } from "@logtape/logtape";
 import type { Terminal } from "./terminal.ts";
+import { visible } from "./visible.ts";
 
 /** Where stages and helpers write what happens. Messages have `{placeholders}` for their properties. */
 export type Log = Logger;
@@ -36,10 +37,5 @@ function formatRecord(record: LogRecord): string {
 }
 
 function formatValue(value: unknown): string {
-  const text = typeof value === "string" ? value : JSON.stringify(value) ?? String(value);
-  // deno-lint-ignore no-control-regex -- control characters of file names must not reach a terminal
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return visible(typeof value === "string" ? value : JSON.stringify(value) ?? String(value));
 }

@@ -66,7 +66,8 @@ const sourceFile = z.strictObject({
 });
 
 const dataset = z.strictObject({
-  files: z.array(z.strictObject({ path, rowCount: count, sizeBytes: count })),
+  rowCount: count,
+  files: z.array(path),
 });
 
 const totals = z.strictObject({
@@ -113,7 +114,7 @@ export type Dataset = z.output<typeof dataset>;
 export function newManifest(
   start: Pick<Manifest, "runId" | "dryRun" | "config" | "token" | "leftovers">,
 ): Manifest {
-  const none = () => ({ files: [] });
+  const none = () => ({ rowCount: 0, files: [] });
   const zero = () => ({ files: [], rowCount: 0, totalSales: "0.00" });
   return {
     version: MANIFEST_VERSION,

@@ -119,8 +119,8 @@ function runObjects({ manifest, runFolder }: RemoteContext): StagedObject[] {
     localCopy: path,
   });
   const parts = (prefix: string, dataset: Manifest["accepted"]) =>
-    dataset.files.map(({ path }, index) => local(`${prefix}run_id=${runId}/part-${index}.parquet`, path));
-  const partitions = marts.salesPartitioned.files.map(({ path }) =>
+    dataset.files.map((path, index) => local(`${prefix}run_id=${runId}/part-${index}.parquet`, path));
+  const partitions = marts.salesPartitioned.files.map((path) =>
     local(prefixes.salesPartitionedMart + path.slice(path.indexOf("/") + 1), path)
   );
   const keys = destinations(files, runId, prefixes);

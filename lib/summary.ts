@@ -7,6 +7,7 @@ import type { Config } from "./config_schema.ts";
 import { exitCodeOf, messageOf, PipelineError } from "./errors.ts";
 import { destinations } from "./landing.ts";
 import type { Manifest, SourceFile } from "./manifest.ts";
+import { visible } from "./visible.ts";
 
 /** How a run ended. `open`: a single stage of a run that is not committed yet. */
 export type SummaryState = "committed" | "recovered" | "nothing-to-do" | "open" | "failed";
@@ -220,13 +221,4 @@ function count(value: number): string {
 
 function seconds(durationMs: number): string {
   return `${(durationMs / 1000).toFixed(durationMs < 10_000 ? 2 : 1)} s`;
-}
-
-/** Control characters of file names must not reach a terminal. */
-function visible(text: string): string {
-  // deno-lint-ignore no-control-regex -- they are what is looked for
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

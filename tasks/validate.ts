@@ -9,8 +9,8 @@
 import { join } from "node:path";
 import { main } from "../lib/command.ts";
 import type { ComputeContext } from "../lib/context.ts";
-import { checkFiles } from "../lib/contract_check.ts";
-import { nameWithin, type WrittenFile } from "../lib/engine/engine.ts";
+import { checkFiles, joinWritten } from "../lib/contract_check.ts";
+import { nameWithin, type Written } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
 import { destinations } from "../lib/landing.ts";
 import type { SourceFile } from "../lib/manifest.ts";
@@ -45,10 +45,10 @@ export async function validate(context: ComputeContext): Promise<void> {
   const second = await checkFiles(twins.filter((twin) => twin.status === null), "checked-twins", check);
 
   failOnUnknownKeys(context);
-  const accepted = [...first.accepted, ...second.accepted];
-  manifest.accepted.files = accepted.map((written) => relative(runFolder, written));
-  await writeRejects([...first.rejects, ...second.rejects], context);
-  assertCounts(files, accepted);
+  const { rowCount, files: parts } = joinWritten([first.accepted, second.accepted]);
+  manifest.accepted = { rowCount, files: parts.map((file) => nameWithin(runFolder, file)) };
+  await writeRejects(joinWritten([first.rejects, second.rejects]), context);
+  assertCounts(files, rowCount);
   const clashes = destinations(files, runId, config.prefixes).size;
   if (clashes !== files.length) throw new Error("two files of the run have the same key");
   log.info("Validated {fileCount} files: {accepted} rows accepted, {rejected} rejected", {
@@ -93,10 +93,10 @@ function failOnUnknownKeys({ manifest: { config, files } }: ComputeContext): voi
 }
 
 /** Writes one CSV of rejected rows for each file that has any. */
-async function writeRejects(rejects: readonly WrittenFile[], context: ComputeContext): Promise<void> {
+async function writeRejects(rejects: Written, context: ComputeContext): Promise<void> {
   const { engine, runFolder, manifest: { files } } = context;
-  if (rejects.length === 0) return;
-  await engine.nameParquet("rejects", rejects.map((written) => written.file));
+  if (rejects.rowCount === 0) return;
+  await engine.nameParquet("rejects", rejects.files);
   const folder = join(runFolder, "rejects");
   const written = await engine.write(rejectsCsv, {
     folder,
@@ -105,24 +105,21 @@ async function writeRejects(rejects: readonly WrittenFile[], context: ComputeCon
     partitionBy: ["file_id"],
   });
   const byId = new Map(files.map((file) => [file.id, file]));
-  for (const csv of written) {
-    const id = Number(/file_id=(\d+)\//.exec(nameWithin(folder, csv.file))?.[1]);
+  if (written.rowCount !== rejects.rowCount) {
+    throw new Error(`${rejects.rowCount} rows are rejected, but ${written.rowCount} were written`);
+  }
+  for (const csv of written.files) {
+    const id = Number(/file_id=(\d+)\//.exec(nameWithin(folder, csv))?.[1]);
     const file = byId.get(id);
-    const rejected = Object.values(file?.rejects ?? {}).reduce((sum, count) => sum + count, 0);
-    if (!file || file.rejectsFile !== null || csv.rowCount !== rejected) {
-      throw new Error(`the rejects of file ${id} were not written into one file of ${rejected} rows`);
+    if (!file || file.rejectsFile !== null) {
+      throw new Error(`the rejects of file ${id} are not in one file of their own`);
     }
-    file.rejectsFile = relative(runFolder, csv).path;
+    file.rejectsFile = nameWithin(runFolder, csv);
   }
 }
 
-function relative(runFolder: string, { file, rowCount, sizeBytes }: WrittenFile) {
-  return { path: nameWithin(runFolder, file), rowCount, sizeBytes };
-}
-
 /** Every row that was read is accepted or rejected, and exactly the accepted ones are in the dataset. */
-function assertCounts(files: readonly SourceFile[], accepted: readonly WrittenFile[]): void {
-  const inDataset = accepted.reduce((sum, { rowCount }) => sum + rowCount, 0);
+function assertCounts(files: readonly SourceFile[], inDataset: number): void {
   const expected = files.reduce((sum, file) => sum + file.rowsAccepted, 0);
   if (inDataset !== expected) {
     throw new Error(`${expected} rows are accepted, but the dataset has ${inDataset}`);

@@ -5,7 +5,7 @@
  */
 import { Duckdb, identifier, literal, type Resources, type Row } from "../duckdb.ts";
 import { PipelineError } from "../errors.ts";
-import type { Engine, JsonValue, TextFiles, WriteTarget, WrittenFile } from "./engine.ts";
+import type { Engine, JsonValue, TextFiles, WriteTarget, Written } from "./engine.ts";
 
 /** A Parquet file of the marts grows to about this size before the next one is begun. */
 const PARQUET_FILE_SIZE = "256MB";
@@ -92,14 +92,14 @@ class DuckdbEngine implements Engine {
     sql: string,
     target: WriteTarget,
     onProgress?: (share: number) => void,
-  ): Promise<WrittenFile[]> {
+  ): Promise<Written> {
     await Deno.remove(target.folder, { recursive: true }).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
     await Deno.mkdir(target.folder, { recursive: true });
     const options = [
       `FORMAT ${target.format}`,
-      "RETURN_STATS",
+      "RETURN_FILES",
       `FILENAME_PATTERN ${literal(target.fileName)}`,
     ];
     if (target.format === "csv") options.push("HEADER");
@@ -108,18 +108,13 @@ class DuckdbEngine implements Engine {
     } else {
       options.push(`FILE_SIZE_BYTES '${PARQUET_FILE_SIZE}'`);
     }
-    const rows = await this.#db.queryWithProgress(
+    const [copied] = await this.#db.queryWithProgress(
       `COPY (${sql}) TO ${literal(target.folder)} (${options.join(", ")})`,
       onProgress ?? (() => {}),
     );
-    return rows
-      .map((row) => ({
-        file: String(row.filename),
-        rowCount: Number(row.count),
-        sizeBytes: Number(row.file_size_bytes),
-      }))
-      .filter((written) => written.rowCount > 0)
-      .sort((a, b) => a.file < b.file ? -1 : 1);
+    const rowCount = Number(copied?.Count);
+    // Without rows there is one file with nothing but a schema.
+    return { rowCount, files: rowCount === 0 ? [] : (copied?.Files as string[]).toSorted() };
   }
 
   async checkExpression(

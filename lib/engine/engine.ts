@@ -24,12 +24,11 @@ export interface WriteTarget {
   readonly partitionBy?: readonly string[];
 }
 
-/** A file that a query wrote. */
-export interface WrittenFile {
-  /** Absolute path. */
-  readonly file: string;
+/** What a query wrote. */
+export interface Written {
   readonly rowCount: number;
-  readonly sizeBytes: number;
+  /** Absolute paths in order of their names; none where there were no rows. */
+  readonly files: readonly string[];
 }
 
 /** A set of delimited text files without quoting, read as text: fields that are empty are NULL. */
@@ -66,8 +65,8 @@ export interface Engine extends AsyncDisposable {
   nameQuery(view: string, sql: string): Promise<void>;
   /** Runs a SELECT whose result is small. */
   query(sql: string): Promise<Record<string, JsonValue>[]>;
-  /** Runs a SELECT and writes its result; the files in the order of their names. */
-  write(sql: string, target: WriteTarget, onProgress?: (share: number) => void): Promise<WrittenFile[]>;
+  /** Runs a SELECT and writes its result. */
+  write(sql: string, target: WriteTarget, onProgress?: (share: number) => void): Promise<Written>;
   /**
    * Checks a boolean expression over the named columns (name to SQL type): `null` where it binds and uses nothing but
    * columns, constants, operators and scalar functions, else what is wrong with it.

@@ -163,16 +163,14 @@ class FolderStore implements ObjectStore {
 
   async sweep(prefix: string): Promise<void> {
     try {
-      await this.#removeTemporaries();
+      // One process writes at a time: what another one was writing, it was killed over.
+      await this.#removeFrom(await this.#folderOf(PRIVATE_FOLDER, [PRIVATE_FOLDER]), "");
       const { parts, start } = splitPrefix(prefix);
       if (!parts) return;
       const folder = await this.#folderOf(prefix, parts);
-      if (folder && start === "" && parts.length > 0) {
-        // All at once: names that are not UTF-8 cannot be removed one by one.
-        await removeAll(folder);
-      } else if (folder) {
-        for (const { name } of await this.#entriesOf(folder, start)) await removeAll(join(folder, name));
-      }
+      // A folder all at once: names that are not UTF-8 cannot be removed one by one.
+      if (folder && start === "" && folder !== this.name) await removeAll(folder);
+      else await this.#removeFrom(folder, start);
       // Also where there was nothing: an earlier sweep may have been killed just here.
       await this.#tidy(parts);
     } catch (error) {
@@ -354,12 +352,11 @@ class FolderStore implements ObjectStore {
     for (const at of above) this.#durableFolders.add(at);
   }
 
-  /** One process writes at a time; what this one is not writing, one that was killed has left behind. */
-  async #removeTemporaries(): Promise<void> {
-    const folder = await this.#folderOf(PRIVATE_FOLDER, [PRIVATE_FOLDER]);
-    if (!folder) return;
-    for (const { name } of await this.#entriesOf(folder, "")) {
-      const path = join(folder, name);
+  /** Removes what is in the folder, but not what this instance is writing. */
+  async #removeFrom(folder: string | null, start: string): Promise<void> {
+    const entries = folder ? await this.#entriesOf(folder, start).catch(noneIfMissing) : [];
+    for (const { name } of entries) {
+      const path = join(folder!, name);
       if (!this.#temporaries.has(path)) await removeAll(path);
     }
   }
@@ -615,6 +612,11 @@ function isMissing(error: unknown): boolean {
 
 function unlessMissing(error: unknown): void {
   if (!isMissing(error)) throw error;
+}
+
+function noneIfMissing(error: unknown): [] {
+  unlessMissing(error);
+  return [];
 }
 
 function unlessExists(error: unknown): void {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { fileURLToPath } from "node:url";
 import type { Config } from "./config_schema.ts";
 import { openDuckdbDatabase } from "./database/duckdb.ts";
@@ -14,7 +14,7 @@ import { LOG_LEVELS, type LogThreshold, openLog } from "./log.ts";
 import { openProgress } from "./progress.ts";
 import { Session, type World } from "./session.ts";
 import { openFolderStore } from "./store/folder.ts";
-import { renderSummary, summarise, summariseFailure } from "./summary.ts";
+import { NO_RUN, renderSummary, summarise, summariseFailure } from "./summary.ts";
 import { openTerminal } from "./terminal.ts";
 
 /** A task of the command line. */
@@ -26,11 +26,13 @@ export interface Task {
   readonly options: readonly ("work-dir" | "run" | "dry-run")[];
   /** Give the lease back at the end also where the run is not over. */
   readonly releaseLease?: boolean;
-  /** The configuration where neither `--config` nor the environment names one. */
-  readonly defaultConfig?: string;
+  /** A configuration of its own, in place of `--config` and `$ETL_CONFIG`. */
+  readonly config?: string;
   run(session: Session): Promise<void>;
-  /** Printed after the summary for people. */
-  epilogue?(session: Session): Promise<string>;
+  /** A word that must follow the task's name. */
+  readonly action?: string;
+  /** Printed on stdout at the end, after the summary for people; everything is closed by then. */
+  report?(session: Session): Promise<string>;
 }
 
 /** A stop that takes longer than this after a signal is cut short. */
@@ -61,7 +63,7 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
     const world = { ...realWorld(), ...parts };
     const progress = openProgress(terminal, log, world.monotonic);
     const options = {
-      configPath: flags.config || configFromEnvironment() || task.defaultConfig || DEFAULT_CONFIG,
+      configPath: task.config || flags.config || configFromEnvironment() || DEFAULT_CONFIG,
       workDir: flags.workDir ?? null,
       runId: flags.run ?? null,
       dryRun: flags.dryRun,
@@ -148,12 +150,15 @@ const DEFAULT_CONFIG = fileURLToPath(new URL("../config/local.jsonc", import.met
 function parseFlags(task: Task): Flags {
   const command = new Command(`deno task ${task.name}`)
     .description(task.description)
-    .option("--config <file>", "configuration (default: $ETL_CONFIG, else config/local.jsonc)")
     .option("--json", "print a machine-readable summary on stdout", false)
     .addOption(new Option("--log-level <level>", "least level to log").choices(LOG_LEVELS).default("info"))
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: () => {} });
+  if (task.config === undefined) {
+    command.option("--config <file>", "configuration (default: $ETL_CONFIG, else config/local.jsonc)");
+  }
+  if (task.action) command.addArgument(new Argument("<action>").choices([task.action]));
   if (task.options.includes("work-dir")) {
     command.option("--work-dir <dir>", "work dir, in place of the configured one");
   }

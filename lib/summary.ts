@@ -82,7 +82,7 @@ export function summarise(manifest: Manifest): Summary {
 export function summariseFailure(manifest: Manifest | null, error: unknown): Summary {
   const exitCode = exitCodeOf(error);
   const code = error instanceof PipelineError ? error.code : "bug";
-  const base = manifest ? summarise(manifest) : EMPTY;
+  const base = manifest ? summarise(manifest) : NO_RUN;
   return {
     ...base,
     state: "failed",
@@ -91,9 +91,10 @@ export function summariseFailure(manifest: Manifest | null, error: unknown): Sum
   };
 }
 
-const EMPTY: Summary = {
+/** The summary where there is no run. */
+export const NO_RUN: Summary = {
   runId: null,
-  state: "failed",
+  state: "nothing-to-do",
   recovered: [],
   files: [],
   rows: { read: 0, accepted: 0, rejected: 0 },

@@ -11,7 +11,7 @@
  * **Raised.** `LeaseLostError` when another run took the lease; `UnavailableError` when the database cannot be
  * reached or is in use; `AccessError`; `DataError` for dimension tables that are missing or of the wrong shape.
  *
- * Time is the database's clock. No method keeps a connection or a file open when it has returned.
+ * Time is the database's clock. Nothing that others wait for stays open between the methods.
  *
  * @module
  */

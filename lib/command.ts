@@ -86,14 +86,12 @@ async function runTask(task: Task, session: Session, json: boolean, signal: Abor
     const { manifest } = session;
     if (task.releaseLease || manifest?.work === "nothing") await session.releaseLease();
     await session[Symbol.asyncDispose]();
+    const summary = manifest ? summarise(manifest) : NO_RUN;
     if (json) {
-      print(
-        JSON.stringify(manifest ? summarise(manifest) : { runId: null, state: "nothing-to-do" }, null, 1) +
-          "\n",
-      );
-    } else if (manifest) {
-      print(renderSummary(summarise(manifest), session.config));
-      if (task.epilogue) print(await task.epilogue(session));
+      print(JSON.stringify(summary, null, 1) + "\n");
+    } else {
+      if (manifest) print(renderSummary(summary, session.config));
+      if (task.report) print(await task.report(session));
     }
     return ExitCode.ok;
   } catch (thrown) {
@@ -154,7 +152,7 @@ function parseFlags(task: Task): Flags {
     .addOption(new Option("--log-level <level>", "least level to log").choices(LOG_LEVELS).default("info"))
     .allowExcessArguments(false)
     .exitOverride()
-    .configureOutput({ writeOut: print, writeErr: () => {} });
+    .configureOutput({ writeOut: print, writeErr: () => {}, getOutHasColors: () => false });
   if (task.config === undefined) {
     command.option("--config <file>", "configuration (default: $ETL_CONFIG, else config/local.jsonc)");
   }

@@ -119,7 +119,7 @@ const oneByte = z.string().regex(/^[\t\x20-\x7e]$/, "must be one ASCII character
 const csv = z.strictObject({
   delimiter: oneByte.default(","),
   quote: oneByte.default('"'),
-  maxRowBytes: z.int().min(1024).max(64 * 1024 * 1024).default(1_048_576),
+  maxRowBytes: z.int().min(1).max(64 * 1024 * 1024).default(1_048_576),
   maxColumns: z.int().min(1).max(100_000).default(2000),
   maxFileBytes: z.int().min(1).default(68_719_476_736).describe("Uncompressed."),
 }).refine((given) => given.delimiter !== given.quote, "delimiter and quote must differ");

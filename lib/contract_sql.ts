@@ -218,6 +218,9 @@ function acceptedFrom(
   );
   const rules = Object.values(contract.rules).filter((rule) => rule.severity === "reject");
   const extra = header.extra.map((index) => `nullif(${field(index)}, '')`);
+  // A row that does not pass has no key, so that it finds no partner. As a filter the same conditions would be pushed
+  // below the casts that they need, which would then be done twice.
+  const [first] = KEY_COLUMNS;
   return `
     WITH typed AS (
       SELECT ${typedColumns(header, field)},
@@ -227,14 +230,16 @@ function acceptedFrom(
         s.source_key
       FROM ${identifier(relation)} r JOIN source s ON r.filename = s.filename
       WHERE ${wellFormed}
-    ), valid AS (
-      SELECT * FROM typed WHERE ${[...valid, ...rules.map((rule) => passes(rule.check))].join(" AND ")}
+    ), keyed AS (
+      SELECT *, CASE WHEN ${[...valid, ...rules.map((rule) => passes(rule.check))].join(" AND ")}
+        THEN ${identifier(first.column)} END AS "@key"
+      FROM typed
     )
-    SELECT ${names.join(", ")}, additional_column, source_key FROM valid
+    SELECT ${names.join(", ")}, additional_column, source_key FROM keyed
     ${
     KEY_COLUMNS.map(({ column, dimension, key }) =>
       `SEMI JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
-        ON valid.${identifier(column)} = ${dimension}."@${dimension}"`
+        ON keyed.${column === first.column ? '"@key"' : identifier(column)} = ${dimension}."@${dimension}"`
     ).join(" ")
   }`;
 }

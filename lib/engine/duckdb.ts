@@ -35,6 +35,7 @@ export async function openDuckdbEngine(
     allowedFolders: [options.folder],
     spillFolder: `${options.folder}/spill`,
     resources: options.resources,
+    joinAsWritten: true,
     ...(options.signal ? { signal: options.signal } : {}),
   });
   return new DuckdbEngine(db);

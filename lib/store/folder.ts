@@ -14,8 +14,8 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash, randomUUID } from "node:crypto";
-import type { BigIntStats } from "node:fs";
-import { type FileHandle, lstat, open, rmdir, unlink } from "node:fs/promises";
+import { type BigIntStats, rmdirSync } from "node:fs";
+import { type FileHandle, lstat, open, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import pMap from "p-map";
 import { ConfigError, wrapSystemError } from "../errors.ts";
@@ -80,8 +80,6 @@ class FolderStore implements ObjectStore {
   readonly #durableFolders = new Set<string>();
   /** Temporary files that this instance is writing. */
   readonly #temporaries = new Set<string>();
-  /** Ends when no empty folder is being removed. */
-  #tidying = Promise.resolve();
 
   constructor(root: string) {
     this.name = root;
@@ -102,7 +100,8 @@ class FolderStore implements ObjectStore {
   async head(key: string): Promise<ObjectVersion | null> {
     return await this.#reading(key, async () => {
       const path = await this.#pathOf(key);
-      return path && (await this.#identify(path, key))?.version || null;
+      const found = path && await this.#identify(path, key);
+      return found ? found.version : null;
     });
   }
 
@@ -172,27 +171,29 @@ class FolderStore implements ObjectStore {
       if (folder && start === "" && folder !== this.name) await removeAll(folder);
       else await this.#removeFrom(folder, start);
       // Also where there was nothing: an earlier sweep may have been killed just here.
-      await this.#tidy(parts);
+      this.#tidy(parts);
     } catch (error) {
       if (error instanceof ObjectError) throw error;
       throw wrapSystemError(error, `Cannot delete what is under ${JSON.stringify(prefix)} in ${this.name}`);
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#tidy([]);
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#tidy([]);
+    return Promise.resolve();
   }
 
   /** What lies under the prefix, in the order of the keys' bytes. */
   async *#candidates(prefix: string): AsyncGenerator<Candidate> {
     const { parts, start } = splitPrefix(prefix);
     if (!parts) return;
+    let folder: string | null;
     try {
-      const folder = await this.#reading(prefix, () => this.#folderOf(prefix, parts));
-      if (folder) yield* this.#walk(folder, prefix.slice(0, prefix.length - start.length), start);
+      folder = await this.#reading(prefix, () => this.#folderOf(prefix, parts));
     } catch (error) {
-      yield* troubleOf(error, prefix);
+      return yield* troubleOf(error, prefix);
     }
+    if (folder) yield* this.#walk(folder, prefix.slice(0, prefix.length - start.length), start);
   }
 
   async *#walk(folder: string, parent: string, start: string): AsyncGenerator<Candidate> {
@@ -312,7 +313,6 @@ class FolderStore implements ObjectStore {
     const temporary = join(this.#privateFolder, randomUUID());
     this.#temporaries.add(temporary);
     try {
-      await this.#tidying;
       await this.#folderOf(key, [PRIVATE_FOLDER], true);
       const written = await fill(temporary, content);
       const folder = (await this.#folderOf(key, parts, true))!;
@@ -363,19 +363,20 @@ class FolderStore implements ObjectStore {
 
   /**
    * Removes the private folder, the folder of these parts, the one above it and so on below the root, as far as they
-   * are empty. Not while something is being written, which may be about to use them.
+   * are empty. Not while this instance is writing something, which may be about to use them.
    */
-  async #tidy(parts: readonly string[]): Promise<void> {
+  #tidy(parts: readonly string[]): void {
+    this.#durableFolders.clear();
     const folders = parts.map((_, i) => join(this.name, ...parts.slice(0, i + 1))).reverse();
-    this.#tidying = this.#tidying.then(async () => {
-      this.#durableFolders.clear();
-      for (const folder of [this.#privateFolder, ...folders]) {
-        if (this.#temporaries.size > 0) return;
+    for (const folder of [this.#privateFolder, ...folders]) {
+      if (this.#temporaries.size > 0) return;
+      try {
+        // Synchronous, so that no write begins between the look and this.
+        rmdirSync(folder);
+      } catch {
         // Not empty, not there, not allowed: no reason to fail.
-        await rmdir(folder).catch(() => {});
       }
-    });
-    await this.#tidying;
+    }
   }
 
   /** Does something with an object that is there, and names the problem where that fails. */

@@ -6,12 +6,10 @@
  *
  * @module
  */
-import type { Config } from "./config_schema.ts";
+import type { Prefixes } from "./config_schema.ts";
 import type { Database } from "./database/database.ts";
 import { ConfigError, DataError } from "./errors.ts";
 import { isVersion, type ObjectStore } from "./store/store.ts";
-
-type Prefixes = Config["prefixes"];
 
 /** Where the store keeps the id. */
 export function bindingKey(prefixes: Prefixes): string {

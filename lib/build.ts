@@ -7,17 +7,19 @@ import { join } from "node:path";
 import type { ComputeContext } from "./context.ts";
 import { type Engine, nameWithin, type WriteTarget, type Written } from "./engine/engine.ts";
 import { DataError } from "./errors.ts";
-import type { Dataset, Manifest } from "./manifest.ts";
-
-type Totals = Manifest["totals"]["customer"];
+import type { Dataset, RunTotals } from "./manifest.ts";
 
 /** A result of the run: its name, its query, and its place in the run's folder. */
 export interface Build {
   /** For people; also the name of the view that the audits and later queries see. */
   readonly name: string;
+  /** One SELECT over the named inputs. */
   readonly sql: string;
+  /** Within the run's folder. */
   readonly folder: string;
+  /** As in `WriteTarget`; default `part-{i}`. */
   readonly fileName?: string;
+  /** As in `WriteTarget`. */
   readonly partitionBy?: readonly string[];
 }
 
@@ -43,7 +45,7 @@ export async function buildMart(build: Build, audit: string, context: ComputeCon
 }
 
 /** Builds the totals that the commit adds to a table. */
-export async function buildTotals(build: Build, audit: string, context: ComputeContext): Promise<Totals> {
+export async function buildTotals(build: Build, audit: string, context: ComputeContext): Promise<RunTotals> {
   const { engine, runFolder } = context;
   const { rowCount, files } = await write(build, context);
   await engine.nameParquet("totals", files);

@@ -19,6 +19,7 @@ import { openTerminal } from "./terminal.ts";
 
 /** A task of the command line. */
 export interface Task {
+  /** As in `deno task NAME`. */
   readonly name: string;
   /** One sentence for `--help`. */
   readonly description: string;
@@ -28,6 +29,7 @@ export interface Task {
   readonly releaseLease?: boolean;
   /** A configuration of its own, in place of `--config` and `$ETL_CONFIG`. */
   readonly config?: string;
+  /** Does the work, by the stages of the session. */
   run(session: Session): Promise<void>;
   /** A word that must follow the task's name. */
   readonly action?: string;

@@ -124,7 +124,11 @@ const csv = z.strictObject({
   maxFileBytes: z.int().min(1).default(68_719_476_736).describe("Uncompressed."),
 }).refine((given) => given.delimiter !== given.quote, "delimiter and quote must differ");
 
-/** The configuration file's shape, with its defaults. */
+/**
+ * The configuration file's shape, with its defaults.
+ *
+ * @internal
+ */
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
   store: z.discriminatedUnion("kind", [folderStore, s3Store]),
@@ -158,7 +162,11 @@ export const configSchema = z.strictObject({
 });
 
 /** A configuration as the stages see it: every default filled in, paths absolute. */
-export type Config = Omit<z.output<typeof configSchema>, "$schema">;
+export type Config = Omit<ReturnType<typeof configSchema.parse>, "$schema">;
+/** Where things are in the store; each ends in a slash. */
+export type Prefixes = Config["prefixes"];
+/** What a source file must hold. */
+export type Contract = Config["contract"];
 
 /** JSON Schema of the configuration file, as text with a final line end. */
 export function configJsonSchema(): string {

@@ -15,7 +15,9 @@ import type { WorkDir } from "./workdir.ts";
 
 /** What every stage has. */
 export interface StageContext {
+  /** What happens, for the operator. */
   readonly log: Log;
+  /** How far a long step is. */
   readonly progress: Progress;
   /** Aborted by SIGINT and SIGTERM, with the `InterruptedError` as its reason. */
   readonly signal: AbortSignal;
@@ -23,7 +25,9 @@ export interface StageContext {
 
 /** What download has: it makes the run that the other stages work on. */
 export interface DownloadContext extends StageContext {
+  /** The effective configuration. */
   readonly config: Config;
+  /** Of the run that begins. */
   readonly runId: string;
   /** Changes nothing: no lease, no registration, a temporary run folder. */
   readonly dryRun: boolean;
@@ -31,8 +35,11 @@ export interface DownloadContext extends StageContext {
   readonly runFolder: string;
   /** `null` for a dry run. */
   readonly workDir: WorkDir | null;
+  /** The object store. */
   readonly store: ObjectStore;
+  /** The database. */
   readonly database: Database;
+  /** Locked to the run's folder. */
   readonly engine: Engine;
   /** Takes the lease for this run. */
   acquireLease(): Promise<Lease>;
@@ -40,20 +47,27 @@ export interface DownloadContext extends StageContext {
 
 /** What validate and the transforms have: the run's folder and an engine locked to it. */
 export interface ComputeContext extends StageContext {
+  /** The run's document; a stage fills in its part. */
   readonly manifest: Manifest;
   /** Absolute. */
   readonly runFolder: string;
+  /** Locked to the run's folder. */
   readonly engine: Engine;
 }
 
 /** What upload, move and cleanup have. */
 export interface RemoteContext extends StageContext {
+  /** The run's document; a stage fills in its part. */
   readonly manifest: Manifest;
   /** Absolute. */
   readonly runFolder: string;
+  /** Locked by this process. */
   readonly workDir: WorkDir;
+  /** The object store. */
   readonly store: ObjectStore;
+  /** The database. */
   readonly database: Database;
+  /** To be held before every remote effect. */
   readonly lease: Lease;
   /** Writes the manifest at once, where a later crash must find what happened. */
   saveManifest(): Promise<void>;

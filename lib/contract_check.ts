@@ -31,12 +31,17 @@ import type { ProgressStep } from "./progress.ts";
 
 /** What the check needs. */
 export interface CheckContext {
+  /** The run's configuration. */
   readonly config: Config;
+  /** With the dimensions as views. */
   readonly engine: Engine;
   /** Absolute; paths of files are relative to it. */
   readonly runFolder: string;
+  /** Stops the check. */
   readonly signal: AbortSignal;
+  /** Advanced by one for every file. */
   readonly step: ProgressStep;
+  /** What happens, for the operator. */
   readonly log: Log;
 }
 
@@ -56,7 +61,9 @@ interface Group {
 
 /** What a check wrote, as Parquet. */
 export interface Checked {
+  /** Rows of accepted files, as `acceptedSql` gives them. */
   readonly accepted: Written;
+  /** Rejected rows, as `rejectsSql` gives them. */
   readonly rejects: Written;
 }
 

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Config } from "./config_schema.ts";
+import type { Contract } from "./config_schema.ts";
 import { type ColumnType, KEY_COLUMNS, parseColumnType, sqlType } from "./contract.ts";
 import { unescapeSql } from "./csv_normalise.ts";
 import { FIELD_SEPARATOR } from "./csv_scan.ts";
@@ -17,7 +17,9 @@ import { identifier, literal } from "./duckdb.ts";
 
 /** A contract column and where the files of a group have it. */
 export interface BoundColumn {
+  /** As in the contract. */
   readonly name: string;
+  /** Parsed. */
   readonly type: ColumnType;
   /** 0-based. */
   readonly index: number;
@@ -25,9 +27,11 @@ export interface BoundColumn {
 
 /** How the files of one group are laid out. */
 export interface BoundHeader {
+  /** In contract order. */
   readonly columns: readonly BoundColumn[];
   /** Positions of the other columns, in header order. */
   readonly extra: readonly number[];
+  /** Number of columns. */
   readonly width: number;
 }
 
@@ -48,8 +52,6 @@ interface Fault {
   /** SQL text expression. */
   readonly detail: string;
 }
-
-type Contract = Config["contract"];
 
 /** Values quoted in a reject's detail are cut to this many characters; the raw text has them whole. */
 const DETAIL_VALUE_CHARACTERS = 100;

@@ -16,8 +16,11 @@ import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_scan.ts";
 
 /** How a source file is written. */
 export interface CsvDialect {
+  /** One ASCII character. */
   readonly delimiter: string;
+  /** One ASCII character. */
   readonly quote: string;
+  /** Longest row, without its line end. */
   readonly maxRowBytes: number;
 }
 

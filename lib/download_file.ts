@@ -15,15 +15,21 @@ export type Downloaded = Pick<SourceFile, "content" | "original" | "sha256" | "s
 
 /** What to download, and where to. */
 export interface DownloadOrder {
+  /** Names the local files. */
   readonly id: number;
+  /** The whole key. */
   readonly key: string;
+  /** Of the listed version. */
   readonly etag: string;
+  /** As listed. */
   readonly sizeBytes: number;
+  /** Whether the name says that it is compressed. */
   readonly gzip: boolean;
   /** Absolute; the local names within it are numbers, never parts of a key. */
   readonly runFolder: string;
   /** Uncompressed. */
   readonly maxFileBytes: number;
+  /** Stops the download. */
   readonly signal: AbortSignal;
 }
 
@@ -91,18 +97,25 @@ async function unpack(source: string, target: string, order: DownloadOrder): Pro
   const hash = createHash("sha256");
   let sizeBytes = 0;
   using input = await Deno.open(source);
-  // Node's gunzip, unlike DecompressionStream, reads all members of a file, and refuses bytes after the last one.
+  const packedBytes = (await input.stat()).size;
+  // Node's gunzip, unlike DecompressionStream, reads all members of a file.
   const gunzip = createGunzip();
-  const feeding = feed(input, gunzip);
-  feeding.catch((error) => gunzip.destroy(error));
+  // The loop below is told of every error; one that comes before it listens would end the process.
+  gunzip.on("error", () => {});
   try {
     using file = await Deno.open(`${target}.part`, { write: true, create: true, truncate: true });
-    for await (const chunk of gunzip as AsyncIterable<Uint8Array>) {
-      order.signal.throwIfAborted();
-      sizeBytes += chunk.length;
-      if (sizeBytes > order.maxFileBytes) return { kind: "too_large" };
-      hash.update(chunk);
-      await writeAll(file, chunk);
+    // No bytes are no member: an empty file, not a broken one.
+    if (packedBytes > 0) {
+      feed(input, gunzip).catch((error) => gunzip.destroy(error));
+      for await (const chunk of gunzip as AsyncIterable<Uint8Array>) {
+        order.signal.throwIfAborted();
+        sizeBytes += chunk.length;
+        if (sizeBytes > order.maxFileBytes) return { kind: "too_large" };
+        hash.update(chunk);
+        await writeAll(file, chunk);
+      }
+      // Bytes that are no member are refused, but zeros, and whatever follows them, are left unread.
+      if (gunzip.bytesWritten < packedBytes) return { kind: "bad", detail: "bytes after its last member" };
     }
   } catch (error) {
     // zlib's own errors have codes like Z_DATA_ERROR; anything else is of the disk or the signal.
@@ -123,9 +136,14 @@ async function feed(
 ): Promise<void> {
   for await (const chunk of input.readable) {
     if (output.destroyed) return;
-    if (!output.write(chunk)) {
-      await new Promise((resolve) => output.once("drain", resolve).once("close", resolve));
-    }
+    if (output.write(chunk)) continue;
+    await new Promise<void>((resolve) => {
+      const resume = () => {
+        output.off("drain", resume).off("close", resume);
+        resolve();
+      };
+      output.on("drain", resume).on("close", resume);
+    });
   }
   output.end();
 }

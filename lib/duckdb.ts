@@ -19,6 +19,7 @@ export type Row = Record<string, SqlValue>;
 export interface Resources {
   /** `auto` or a size such as `2GiB`. */
   readonly memoryLimit: string;
+  /** `auto`: the container's cores. */
   readonly threads: "auto" | number;
 }
 
@@ -32,6 +33,7 @@ export interface DuckdbOptions {
   readonly allowedFolders: readonly string[];
   /** Where larger-than-memory work spills; within an allowed folder. */
   readonly spillFolder: string;
+  /** Limits. */
   readonly resources: Resources;
   /** Joins in the order in which a query has them: facts first, dimensions after. */
   readonly joinAsWritten?: boolean;

@@ -4,9 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import type { Config } from "./config_schema.ts";
-
-type Prefixes = Config["prefixes"];
+import type { Prefixes } from "./config_schema.ts";
 
 /** What a name below the landing prefix says of its object. */
 export type NameKind = "csv" | "gzip" | "unsupported" | "left_alone";
@@ -28,14 +26,19 @@ export function classifyName(name: string): NameKind {
 
 /** Where a source file and what belongs to it go. */
 export interface Destination {
+  /** Of the source object itself. */
   readonly source: string;
+  /** Of the record why the whole file was rejected. */
   readonly reason: string;
+  /** Of the CSV of its rejected rows. */
   readonly rejects: string;
 }
 
 /** What decides a file's destination. */
 export interface FiledSource {
+  /** The whole key. */
   readonly key: string;
+  /** `rejected` files go below the error prefix. */
   readonly status: string | null;
 }
 

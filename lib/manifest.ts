@@ -77,7 +77,12 @@ const totals = z.strictObject({
   totalSales: z.string(),
 });
 
-const manifestSchema = z.strictObject({
+/**
+ * The document's shape.
+ *
+ * @internal
+ */
+export const manifestSchema = z.strictObject({
   version: z.literal(MANIFEST_VERSION),
   runId: z.string(),
   dryRun: z.boolean(),
@@ -104,11 +109,13 @@ const manifestSchema = z.strictObject({
 });
 
 /** The document; see the module's head. */
-export type Manifest = z.output<typeof manifestSchema>;
+export type Manifest = ReturnType<typeof manifestSchema.parse>;
 /** A source file of the run. */
 export type SourceFile = Manifest["files"][number];
 /** Files that a query wrote, relative to the run's folder. */
-export type Dataset = z.output<typeof dataset>;
+export type Dataset = Manifest["accepted"];
+/** Month totals that the commit adds to a table. */
+export type RunTotals = Manifest["totals"]["customer"];
 
 /** A manifest in which nothing has happened yet. */
 export function newManifest(

@@ -16,17 +16,25 @@ import { runFolder } from "./workdir.ts";
 
 /** What draining needs. */
 export interface MoveContext {
+  /** Where objects are moved. */
   readonly store: ObjectStore;
+  /** Has the pending moves. */
   readonly database: Database;
+  /** Held before every move. */
   readonly lease: Lease;
+  /** Has the local copies. */
   readonly workDirPath: string;
+  /** What happens, for the operator. */
   readonly log: Log;
+  /** How far it is. */
   readonly progress: Progress;
+  /** Stops between two moves. */
   readonly signal: AbortSignal;
 }
 
 /** What became of the moves that were pending. */
 export interface MoveReport {
+  /** Moves that were carried out. */
   readonly done: number;
   /** Keys whose object was nowhere to be found any more. */
   readonly lost: string[];

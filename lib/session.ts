@@ -27,19 +27,24 @@ import { newRunId, runFolder, WorkDir } from "./workdir.ts";
 
 /** What the composition root puts in: the outside world. */
 export interface World {
+  /** The environment. */
   readonly env: Environment;
   /** The wall clock. */
   readonly now: () => Date;
+  /** A clock that only goes forward. */
   readonly monotonic: Monotonic;
   /** A fresh random UUID. */
   readonly newId: () => string;
   /** For messages to whoever finds the work dir or the lease taken. */
   readonly holder: string;
+  /** Opens the configured store. */
   openStore(config: Config["store"]): Promise<ObjectStore>;
+  /** Opens the configured database. */
   openDatabase(
     config: Config["database"],
     options: { workDir: string; resources: Config["resources"]; readOnly: boolean; signal: AbortSignal },
   ): Database;
+  /** Opens an engine locked to the run's folder. */
   openEngine(
     options: { folder: string; resources: Config["resources"]; signal: AbortSignal },
   ): Promise<Engine>;
@@ -47,11 +52,13 @@ export interface World {
 
 /** What the command line says. */
 export interface SessionOptions {
+  /** The configuration file. */
   readonly configPath: string;
   /** In place of the configured one. */
   readonly workDir: string | null;
   /** In place of the newest one. */
   readonly runId: string | null;
+  /** Change nothing. */
   readonly dryRun: boolean;
 }
 

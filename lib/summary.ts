@@ -14,14 +14,23 @@ export type SummaryState = "committed" | "recovered" | "nothing-to-do" | "open" 
 
 /** What became of one source file. */
 export interface FileSummary {
+  /** The whole key. */
   readonly key: string;
+  /** `null` before validate. */
   readonly status: SourceFile["status"];
+  /** A code of the contract, or of what kept the object from being taken. */
   readonly reason: string | null;
+  /** The reason in words. */
   readonly detail: string | null;
+  /** Rows after the header. */
   readonly rowsRead: number;
+  /** Rows in the marts. */
   readonly rowsAccepted: number;
+  /** Rows that are not. */
   readonly rowsRejected: number;
+  /** Accepted rows by warning. */
   readonly warnings: Readonly<Record<string, number>>;
+  /** Rejected rows by reason. */
   readonly rejects: Readonly<Record<string, number>>;
   /** `null` where the file stays where it is. */
   readonly destination: string | null;
@@ -29,17 +38,27 @@ export interface FileSummary {
 
 /** The `--json` summary. */
 export interface Summary {
+  /** `null` where no run was begun. */
   readonly runId: string | null;
+  /** How it ended. */
   readonly state: SummaryState;
+  /** Only present for a dry run. */
   readonly dryRun?: true;
+  /** Earlier runs that this one finished. */
   readonly recovered: readonly string[];
+  /** In key order. */
   readonly files: readonly FileSummary[];
+  /** Over all files. */
   readonly rows: { readonly read: number; readonly accepted: number; readonly rejected: number };
+  /** Rows that the run added to each mart. */
   readonly marts: { readonly customer_data_mart: number; readonly sales_data_mart: number };
+  /** In the order in which they ran. */
   readonly stages: Manifest["stages"];
   /** Moves that could not be carried out yet; every later run tries them again. */
   readonly pendingMoves: number;
+  /** Only present for a failure: whether the tables hold the night. */
   readonly committed?: boolean;
+  /** Only present for a failure. */
   readonly error?: { readonly exitCode: number; readonly code: string; readonly message: string };
 }
 

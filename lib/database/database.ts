@@ -44,17 +44,27 @@ export type LeaseAnswer =
 
 /** One line of the ledger: a delivered object version and what became of it. */
 export interface LedgerEntry {
+  /** The whole key. */
   readonly key: string;
+  /** Of the version that was taken. */
   readonly etag: string;
+  /** As delivered. */
   readonly sizeBytes: number;
+  /** As the store gives it. */
   readonly lastModified: string;
   /** Of the content, uncompressed; `null` where the content was not read. */
   readonly sha256: string | null;
+  /** What became of it. */
   readonly status: "accepted" | "rejected" | "duplicate";
+  /** Code of the contract; `null` where it was accepted. */
   readonly reason: string | null;
+  /** Rows after the header; 0 where they were not read. */
   readonly rowsRead: number;
+  /** Rows in the marts. */
   readonly rowsAccepted: number;
+  /** Rows that are not. */
   readonly rowsRejected: number;
+  /** The key that it is moved to. */
   readonly destination: string;
 }
 
@@ -62,9 +72,13 @@ export interface LedgerEntry {
 export interface MoveOrder {
   /** `publish`: staged object to its final place, by upload. `archive`: source object out of the landing prefix, by move. */
   readonly kind: "publish" | "archive";
+  /** Source key. */
   readonly from: string;
+  /** Destination key. */
   readonly to: string;
+  /** Of the version that was taken. */
   readonly etag: string;
+  /** As delivered. */
   readonly sizeBytes: number;
   /** Of the source's version; `null` for staged objects. */
   readonly lastModified: string | null;
@@ -74,13 +88,17 @@ export interface MoveOrder {
 
 /** A move that is not settled yet. */
 export interface PendingMove extends MoveOrder {
+  /** Given by the database. */
   readonly id: number;
+  /** The run. */
   readonly runId: string;
 }
 
 /** How a move ended: done, or the object was nowhere to be found any more. */
 export interface SettledMove {
+  /** Given by the database. */
   readonly id: number;
+  /** How it ended. */
   readonly outcome: "done" | "lost";
 }
 
@@ -88,6 +106,7 @@ export interface SettledMove {
 export interface Totals {
   /** Absolute paths; empty where nothing was accepted. */
   readonly files: readonly string[];
+  /** Over all files. */
   readonly rowCount: number;
   /** Sum of `total_sales`, as decimal text. */
   readonly totalSales: string;
@@ -95,7 +114,9 @@ export interface Totals {
 
 /** Everything that a run changes in its one transaction. */
 export interface Commit {
+  /** The run. */
   readonly runId: string;
+  /** The run's fencing token. */
   readonly token: number;
   /** Of customer_id, full_name, address, phone_number, sales_month, total_sales. */
   readonly customerTotals: Totals;
@@ -103,14 +124,19 @@ export interface Commit {
   readonly salesTotals: Totals;
   /** 0 to 100, as decimal text with at most 4 decimals. */
   readonly incentivePercent: string;
+  /** One entry per source file that was taken. */
   readonly ledger: readonly LedgerEntry[];
+  /** What is left to be moved. */
   readonly moves: readonly MoveOrder[];
 }
 
 /** A run that has not ended: its state, and whether it has moves of either kind that are not settled. */
 export interface UnfinishedRun {
+  /** The run. */
   readonly runId: string;
+  /** Moves of kind `publish` that are not settled. */
   readonly openPublishes: number;
+  /** Moves of kind `archive` that are not settled. */
   readonly openArchives: number;
   /** The completion record has been written. */
   readonly published: boolean;

@@ -69,13 +69,17 @@ const INTEGER_TYPES =
 
 /** How to open the database. */
 export interface DuckdbDatabaseOptions {
+  /** The file; created where it is missing. */
   readonly path: string;
   /** The work dir: snapshots are written there and totals read from it. */
   readonly workDir: string;
+  /** DuckDB's limits. */
   readonly resources: Resources;
   /** Changes nothing, for a dry run; tables that are missing count as empty. */
   readonly readOnly?: boolean;
+  /** A fresh random UUID. */
   readonly newId: () => string;
+  /** Interrupts a running query. */
   readonly signal?: AbortSignal;
 }
 

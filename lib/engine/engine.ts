@@ -17,6 +17,7 @@
 export interface WriteTarget {
   /** Absolute path. */
   readonly folder: string;
+  /** How the files are written. */
   readonly format: "parquet" | "csv";
   /** Name of each file without its ending; `{i}` is its number. */
   readonly fileName: string;
@@ -26,6 +27,7 @@ export interface WriteTarget {
 
 /** What a query wrote. */
 export interface Written {
+  /** Over all files. */
   readonly rowCount: number;
   /** Absolute paths in order of their names; none where there were no rows. */
   readonly files: readonly string[];
@@ -33,6 +35,7 @@ export interface Written {
 
 /** A set of delimited text files without quoting, read as text: fields that are empty are NULL. */
 export interface TextFiles {
+  /** Absolute paths. */
   readonly files: readonly string[];
   /** One byte. */
   readonly delimiter: string;

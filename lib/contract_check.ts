@@ -48,8 +48,9 @@ export interface CheckContext {
 /** A file that has a header with everything in it. */
 interface ReadableFile {
   readonly file: SourceFile;
-  /** Absolute path of what the engine reads. */
+  /** Absolute path of what the engine reads: the file itself, or what it was normalised to. */
   readonly path: string;
+  readonly normalised: boolean;
   readonly header: BoundHeader;
   readonly rowCount: number;
 }
@@ -69,6 +70,8 @@ export interface Checked {
 
 /** An escape takes two bytes, and a row stands in a normalised line twice at most: as raw text and as fields. */
 const NORMALISED_GROWTH = 4;
+/** Its line number and two separators. */
+const NORMALISED_HEAD_BYTES = 20;
 
 /**
  * Checks files and fills in their status, reason and counts.
@@ -87,7 +90,7 @@ export async function checkFiles(
   const irregular: ReadableFile[] = [];
   for (const file of files) {
     const found = await openFile(file, join(runFolder, folder), context);
-    if (found) (found.path.includes("/normalised/") ? irregular : regular).push(found);
+    if (found) (found.normalised ? irregular : regular).push(found);
     context.step.advance();
   }
   const target = (name: string) => join(runFolder, folder, name);
@@ -163,7 +166,7 @@ async function openFile(
     file.line = malformed.line;
     return reject(file, "malformed_csv", `line ${malformed.line}: ${malformed.detail}`);
   }
-  return header && { file, path, header, rowCount };
+  return header && { file, path, normalised: scan.kind === "irregular", header, rowCount };
 }
 
 function reject(file: SourceFile, reason: string, detail: string): null {
@@ -227,7 +230,7 @@ async function nameNormalisedRows(group: Group, { engine, config: { csv } }: Che
     delimiter: NO_DELIMITER,
     columns: ["@text"],
     skipLines: 0,
-    maxLineBytes: csv.maxRowBytes * NORMALISED_GROWTH,
+    maxLineBytes: csv.maxRowBytes * NORMALISED_GROWTH + NORMALISED_HEAD_BYTES,
   });
   await engine.nameQuery("checked_rows", normalisedRowsSql("normalised_lines", csv.delimiter));
 }
@@ -292,7 +295,8 @@ async function countRejects(
 function judgeShare(file: SourceFile, contract: Config["contract"]): boolean {
   const { rowsRead, rowsAccepted, rowsRejected } = file;
   const tooMany = rowsRejected >= contract.minRejectsForShare && rowsRejected > 0 &&
-    rowsRejected > contract.maxRejectedShare * rowsRead;
+    // Not as a product: 0.29 * 100 is less than 29, while 29 / 100 is the same number as 0.29.
+    rowsRejected / rowsRead > contract.maxRejectedShare;
   if (!tooMany) {
     file.status = "accepted";
     return false;
@@ -301,9 +305,8 @@ function judgeShare(file: SourceFile, contract: Config["contract"]): boolean {
   reject(
     file,
     "too_many_rejects",
-    `${rowsRejected} of ${rowsRead} rows (${share} %) were rejected, more than ${
-      100 * contract.maxRejectedShare
-    } %`,
+    `${rowsRejected} of ${rowsRead} rows (${share} %) were rejected; contract.maxRejectedShare is ` +
+      contract.maxRejectedShare,
   );
   Object.assign(file, { rowsAccepted: 0, rowsRejected: rowsRead, warnings: {} });
   return rowsAccepted > 0;

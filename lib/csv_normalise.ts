@@ -253,7 +253,8 @@ async function* readLines(path: string, maxRowBytes: number, signal?: AbortSigna
       yield lines;
       return;
     }
-    if (rest.length > maxRowBytes) {
+    // One more byte may be the CR of a line end whose LF is not read yet.
+    if (rest.length > maxRowBytes + 1) {
       yield [...lines, { text: rest, end: "" }];
       return;
     }

@@ -6,7 +6,6 @@
  *
  * @example
  * ```ts
- * import { ConfigError, exitCodeOf } from "./errors.ts";
  * console.assert(exitCodeOf(new ConfigError("bad_value", "config.jsonc:3: leaseTtl is not known")) === 78);
  * ```
  * @module

@@ -87,7 +87,7 @@ export function summarise(manifest: Manifest): Summary {
       rowsRejected: file.rowsRejected,
       warnings: file.warnings,
       rejects: file.rejects,
-      destination: file.status === "skipped" ? null : keys.get(file.key)?.source ?? null,
+      destination: STAYS.includes(file.status) ? null : keys.get(file.key)?.source ?? null,
     })),
     rows,
     // The grain of both marts is one accepted sale; the transforms assert it.
@@ -96,6 +96,9 @@ export function summarise(manifest: Manifest): Summary {
     pendingMoves,
   };
 }
+
+/** Files that are left where they are, or of which it is not known yet. */
+const STAYS: readonly FileSummary["status"][] = ["skipped", null];
 
 /** The summary of a run that failed. `manifest` is `null` where there was none yet. */
 export function summariseFailure(manifest: Manifest | null, error: unknown): Summary {

@@ -434,11 +434,9 @@ class FileReader implements Content, AsyncDisposable {
 
   /** A fresh buffer with the next bytes; `null` at the end. */
   async next(): Promise<Uint8Array<ArrayBuffer> | null> {
-    // One byte more than are left, to notice a file that grows.
     const left = Number(this.info.size) - this.#position;
-    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, left + 1));
+    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, left));
     const { bytesRead } = await this.handle.read(buffer, 0, buffer.length, null);
-    if (bytesRead > left || bytesRead === 0 && left > 0) throw changed(this.key);
     if (bytesRead > 0) {
       const chunk = buffer.subarray(0, bytesRead);
       this.#hash.update(chunk);

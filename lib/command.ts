@@ -202,7 +202,7 @@ function realWorld(): World {
 
 async function openStore(config: Config["store"]) {
   if (config.kind !== "folder") throw unsupported("store", config.kind);
-  return await openFolderStore(config.path);
+  return await openFolderStore(config.path, Date.now);
 }
 
 function unsupported(key: string, kind: string): ConfigError {

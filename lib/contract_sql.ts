@@ -346,6 +346,6 @@ const datePattern = "[ \\t]*[0-9]{4}-[0-9]{2}-[0-9]{2}[ \\t]*";
 
 /** Any spelling of a decimal that has nothing but zeros beyond its scale. */
 function decimalPattern(scale: number): string {
-  const fraction = scale === 0 ? "0+" : `([0-9]{1,${scale}}0*)`;
+  const fraction = scale === 0 ? "(0+)" : `([0-9]{1,${scale}}0*)`;
   return `[ \\t]*[+-]?([0-9]+([.]${fraction}?)?|[.]${fraction})[ \\t]*`;
 }

@@ -134,6 +134,7 @@ async function* readRows(
       }
       open ??= { line, parser: new RowParser(dialect) };
       if (open.parser.length + content.length > dialect.maxRowBytes) {
+        yield rows;
         yield malformed(open.line, `a row is longer than ${dialect.maxRowBytes} bytes`);
         return;
       }

@@ -63,7 +63,7 @@ export async function scanCsv(
       header ??= first > 0 ? chunk.toString("utf8", 0, first) : null;
       const blank = text.includes("\n\n") || (last === LF && text.startsWith("\n"));
       const tooLong = first >= 0 && position + first - rowStart > options.maxRowBytes;
-      // The header may be a line without end only where it is the whole file.
+      // Without a line end in the first chunk there is no header: such a file is left to the normaliser.
       regular = header !== null && !blank && !tooLong &&
         !special.some((character) => text.includes(character));
       lineCount += countLineEnds(chunk);

@@ -126,25 +126,33 @@ export function messageOf(error: unknown): string {
  */
 export function wrapSystemError(error: unknown, action: string): unknown {
   if (!(error instanceof Error) || error instanceof PipelineError) return error;
-  const text = `${error.name} ${"code" in error ? error.code : ""} ${error.message}`;
+  // A code says it for sure; only where there is none (DuckDB) does the text, which may have names in it.
+  const text = "code" in error ? `${error.name} ${error.code}` : `${error.name} ${error.message}`;
   const options = { cause: error };
-  if (/ENOSPC|EDQUOT|No space left|os error 28\b|os error 122\b|max_temp_directory_size/i.test(text)) {
+  if (/ENOSPC|EDQUOT|No space left|max_temp_directory_size/i.test(text)) {
     return new UnavailableError(
       "disk_full",
       `${action}: the disk is full; free some space and run again`,
       options,
     );
   }
-  if (/EROFS|Read-only file system|os error 30\b/i.test(text)) {
+  if (/EROFS|Read-only file system/i.test(text)) {
     return new AccessError(`${action}: the file system is read-only; choose a writable folder`, options);
   }
-  if (/EACCES|EPERM|PermissionDenied|NotCapable|Permission denied|os error 13\b|os error 1\b/i.test(text)) {
+  if (/EACCES|EPERM|PermissionDenied|NotCapable|Permission denied/i.test(text)) {
     return new AccessError(`${action}: access denied; check the owner and mode of the path`, options);
   }
-  if (/EMFILE|ENFILE|os error 2[34]\b/i.test(text)) {
+  if (/EMFILE|ENFILE|Too many open files/i.test(text)) {
     return new UnavailableError(
       "too_many_files",
       `${action}: too many open files; raise the limit (ulimit -n)`,
+      options,
+    );
+  }
+  if (/\b(EIO|EBUSY|ESTALE|ETIMEDOUT)\b/.test(text)) {
+    return new UnavailableError(
+      "disk_error",
+      `${action}: the disk or file server failed; run again`,
       options,
     );
   }

@@ -192,16 +192,14 @@ function fileLines(files: readonly FileSummary[]): string[] {
   const lines: string[] = [];
   for (const [status, all] of Map.groupBy(files, (file) => file.status ?? "downloaded")) {
     for (const file of all.slice(0, LISTED_FILES)) {
-      const rows = file.rowsRead > 0
-        ? `, ${count(file.rowsRead)} rows${
-          file.rowsRejected > 0 ? `, ${count(file.rowsRejected)} rejected` : ""
-        }`
+      const size = file.rowsRead > 0
+        ? `, ${rows(file.rowsRead)}${file.rowsRejected > 0 ? `, ${count(file.rowsRejected)} rejected` : ""}`
         : "";
       const why = file.reason === null ? "" : `, ${file.reason}${file.detail ? ` (${file.detail})` : ""}`;
-      lines.push(`  ${status.padEnd(10)} ${visible(file.key)}${rows}${visible(why)}`);
+      lines.push(`  ${status.padEnd(10)} ${visible(file.key)}${size}${visible(why)}`);
       const counted = { ...file.rejects, ...prefixed("warning ", file.warnings) };
       for (const [reason, rowCount] of Object.entries(counted)) {
-        lines.push(`  ${"".padEnd(10)}   ${reason}: ${count(rowCount)} rows`);
+        lines.push(`  ${"".padEnd(10)}   ${reason}: ${rows(rowCount)}`);
       }
       if (file.destination && status !== "accepted") {
         lines.push(`  ${"".padEnd(10)}   → ${visible(file.destination)}`);
@@ -236,6 +234,10 @@ function placeLines(summary: Summary, { store, database, prefixes }: Config): st
 
 function prefixed(prefix: string, counts: Readonly<Record<string, number>>): Record<string, number> {
   return Object.fromEntries(Object.entries(counts).map(([name, value]) => [prefix + name, value]));
+}
+
+function rows(value: number): string {
+  return `${count(value)} ${value === 1 ? "row" : "rows"}`;
 }
 
 function count(value: number): string {

@@ -6,19 +6,45 @@
  *
  * @example
  * ```ts
- * import { openFolderStore } from "./folder.ts";
- * await using store = await openFolderStore("data/store");
- * const written = await store.put("sales_data/a.csv", { bytes: new TextEncoder().encode("customer_id\n") });
+ * await using store = await openFolderStore("data/store", Date.now);
+ * await store.put("sales_data/a.csv", { bytes: new TextEncoder().encode("customer_id\n") });
  * ```
  * @module
  */
 import { Buffer } from "node:buffer";
-import { createHash, randomUUID } from "node:crypto";
-import { type BigIntStats, rmdirSync } from "node:fs";
-import { type FileHandle, lstat, open, unlink } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { rmdirSync } from "node:fs";
+import { unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import pMap from "p-map";
 import { ConfigError, wrapSystemError } from "../errors.ts";
+import {
+  type Content,
+  contentOf,
+  FileReader,
+  fill,
+  inspect,
+  lstatOrNull,
+  openSame,
+  removeAll,
+  stampOf,
+  sync,
+  versionOf,
+} from "./folder_file.ts";
+import { PRIVATE_FOLDER, splitKey, splitPrefix } from "./folder_key.ts";
+import {
+  changed,
+  codeOf,
+  isMissing,
+  noneIfMissing,
+  readProblem,
+  troubleOf,
+  unhandled,
+  unlessExists,
+  unlessMissing,
+  vanished,
+  writeProblem,
+} from "./folder_problem.ts";
 import {
   LIST_PAGE_SIZE,
   ObjectError,
@@ -27,18 +53,6 @@ import {
   type ObjectTrouble,
   type ObjectVersion,
 } from "./store.ts";
-
-/** Folder directly below the root for files that are being written; it is not listed, and no key may lie in it. */
-const PRIVATE_FOLDER = ".nightly-marts";
-
-/** Longest name of a file, in bytes (NAME_MAX in linux/limits.h). */
-const MAX_NAME_BYTES = 255;
-
-/** Longest path, in bytes (PATH_MAX in linux/limits.h, less the NUL at its end). */
-const MAX_PATH_BYTES = 4095;
-
-/** Bytes that are read at a time. */
-const CHUNK_BYTES = 1024 * 1024;
 
 /** Files that a listing hashes at the same time. */
 const HASH_CONCURRENCY = 4;
@@ -49,18 +63,16 @@ const HASH_CONCURRENCY = 4;
  */
 const SETTLED_MS = 2000;
 
-/** What Deno puts in a file's name in place of bytes that are not UTF-8. */
-const REPLACEMENT = "\ufffd";
-
 /**
  * Opens the folder at `path`.
  *
+ * @param nowMs The wall clock, in milliseconds since 1970.
  * @throws {ConfigError} `store_missing`, where there is no such folder.
  */
-export async function openFolderStore(path: string): Promise<ObjectStore> {
+export async function openFolderStore(path: string, nowMs: () => number): Promise<ObjectStore> {
   try {
     const root = await Deno.realPath(path);
-    if ((await Deno.stat(root)).isDirectory) return new FolderStore(root);
+    if ((await Deno.stat(root)).isDirectory) return new FolderStore(root, nowMs);
   } catch (error) {
     if (!isMissing(error)) throw wrapSystemError(error, `Cannot open the store ${path}`);
   }
@@ -73,6 +85,7 @@ export async function openFolderStore(path: string): Promise<ObjectStore> {
 
 class FolderStore implements ObjectStore {
   readonly name: string;
+  readonly #nowMs: () => number;
   readonly #privateFolder: string;
   /** By path: the hash of its content while it has this stamp. */
   readonly #hashes = new Map<string, { stamp: string; size: bigint; etag: string }>();
@@ -81,8 +94,9 @@ class FolderStore implements ObjectStore {
   /** Temporary files that this instance is writing. */
   readonly #temporaries = new Set<string>();
 
-  constructor(root: string) {
+  constructor(root: string, nowMs: () => number) {
     this.name = root;
+    this.#nowMs = nowMs;
     this.#privateFolder = join(root, PRIVATE_FOLDER);
   }
 
@@ -129,7 +143,7 @@ class FolderStore implements ObjectStore {
     options?: { ifAbsent?: boolean },
   ): Promise<ObjectVersion | null> {
     if ("bytes" in source) return await this.#write(key, contentOf(source.bytes), options?.ifAbsent);
-    await using reader = await FileReader.open(source.file, key).catch((error) => {
+    await using reader = await FileReader.open(source.file, key, this.#nowMs()).catch((error) => {
       throw wrapSystemError(error, `Cannot read ${source.file}`);
     });
     return await this.#write(key, reader, options?.ifAbsent);
@@ -272,7 +286,7 @@ class FolderStore implements ObjectStore {
     const known = this.#hashes.get(path);
     const stamp = stampOf(info);
     if (known?.stamp === stamp) return { version: versionOf(key, known.etag, info), stamp };
-    await using reader = await openSame(path, key, info);
+    await using reader = await openSame(path, key, info, this.#nowMs());
     if (!reader) return await this.#identify(path, key);
     while (await reader.next());
     this.#remember(reader);
@@ -295,7 +309,7 @@ class FolderStore implements ObjectStore {
       const known = this.#hashes.get(path);
       if (known?.stamp === stampOf(info) && known.etag !== ifMatch) throw changed(key);
       if (known?.etag === ifMatch && known.size !== info.size) throw changed(key);
-      return await openSame(path, key, info) ?? await this.#openVersion(key, ifMatch);
+      return await openSame(path, key, info, this.#nowMs()) ?? await this.#openVersion(key, ifMatch);
     });
   }
 
@@ -391,233 +405,3 @@ class FolderStore implements ObjectStore {
 
 /** An entry of a listing that is not hashed yet. */
 type Candidate = { readonly key: string; readonly path: string } | ObjectTrouble;
-
-/** Bytes to be written. */
-interface Content {
-  /** The next bytes; `null` at the end. */
-  next(): Promise<Uint8Array | null>;
-  /** The hash of them all, when they have been read. */
-  readonly etag: string;
-}
-
-function contentOf(bytes: Uint8Array): Content {
-  const chunks = [bytes];
-  const etag = createHash("sha256").update(bytes).digest("hex");
-  return { next: () => Promise.resolve(chunks.pop() ?? null), etag };
-}
-
-/** The bytes of a file as it was when it was opened, hashed as they pass; fails where it changes meanwhile. */
-class FileReader implements Content, AsyncDisposable {
-  /** The hash of all bytes; empty before they have been read. */
-  etag = "";
-  readonly #hash = createHash("sha256");
-  #position = 0;
-
-  private constructor(
-    readonly path: string,
-    readonly key: string,
-    readonly info: BigIntStats,
-    readonly openedMs: number,
-    private readonly handle: FileHandle,
-  ) {}
-
-  static async open(path: string, key: string): Promise<FileReader> {
-    const handle = await open(path, "r");
-    try {
-      const openedMs = Date.now();
-      return new FileReader(path, key, await handle.stat({ bigint: true }), openedMs, handle);
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
-  }
-
-  /** A fresh buffer with the next bytes; `null` at the end. */
-  async next(): Promise<Uint8Array<ArrayBuffer> | null> {
-    const left = Number(this.info.size) - this.#position;
-    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, left));
-    const { bytesRead } = await this.handle.read(buffer, 0, buffer.length, null);
-    if (bytesRead > 0) {
-      const chunk = buffer.subarray(0, bytesRead);
-      this.#hash.update(chunk);
-      this.#position += bytesRead;
-      return chunk;
-    }
-    const now = await this.handle.stat({ bigint: true });
-    if (now.size !== this.info.size || now.mtimeNs !== this.info.mtimeNs) throw changed(this.key);
-    this.etag = this.#hash.digest("hex");
-    return null;
-  }
-
-  async close(): Promise<void> {
-    await this.handle.close();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-}
-
-/** Opens the file that was inspected; `null` where something else, perhaps a symlink, has its path since. */
-async function openSame(path: string, key: string, inspected: BigIntStats): Promise<FileReader | null> {
-  let reader: FileReader;
-  try {
-    reader = await FileReader.open(path, key);
-  } catch (error) {
-    unlessMissing(error);
-    return null;
-  }
-  if (reader.info.dev === inspected.dev && reader.info.ino === inspected.ino) return reader;
-  await reader.close();
-  return null;
-}
-
-/** Writes a new file that survives a power cut. */
-async function fill(path: string, content: Content): Promise<BigIntStats> {
-  await using file = await open(path, "wx");
-  for (let chunk = await content.next(); chunk; chunk = await content.next()) {
-    for (let offset = 0; offset < chunk.length;) {
-      offset += (await file.write(chunk, offset, chunk.length - offset, null)).bytesWritten;
-    }
-  }
-  await file.sync();
-  return await file.stat({ bigint: true });
-}
-
-/** Makes the entries of a folder survive a power cut. */
-async function sync(folder: string): Promise<void> {
-  using file = await Deno.open(folder, { read: true });
-  await file.sync();
-}
-
-async function removeAll(path: string): Promise<void> {
-  await Deno.remove(path, { recursive: true }).catch(unlessMissing);
-}
-
-async function lstatOrNull(path: string): Promise<BigIntStats | null> {
-  try {
-    return await lstat(path, { bigint: true });
-  } catch (error) {
-    unlessMissing(error);
-    return null;
-  }
-}
-
-/** The regular file at the path; `null` where there is nothing or a folder. Refuses everything else. */
-async function inspect(path: string, key: string): Promise<BigIntStats | null> {
-  const info = await lstatOrNull(path);
-  if (!info || info.isDirectory()) return null;
-  if (info.isFile()) return info;
-  throw unhandled(
-    key,
-    info.isSymbolicLink() ? "it is a symlink, and none is followed" : "it is no regular file",
-  );
-}
-
-/** Another one when the file is written to or replaced, as far as the clocks tell. */
-function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
-}
-
-function versionOf(key: string, etag: string, info: BigIntStats): ObjectVersion {
-  return { key, etag, sizeBytes: Number(info.size), lastModified: formatInstant(info.mtimeNs) };
-}
-
-/** RFC 3339 in UTC with nine decimals, from nanoseconds since 1970. */
-function formatInstant(ns: bigint): string {
-  const fraction = (ns % 1_000_000_000n + 1_000_000_000n) % 1_000_000_000n;
-  const seconds = new Date(Number((ns - fraction) / 1_000_000n)).toISOString().slice(0, -".000Z".length);
-  return `${seconds}.${String(fraction).padStart(9, "0")}Z`;
-}
-
-/** The folder and the name of a key; refuses a key that no file can have. */
-function splitKey(root: string, key: string): { folder: string[]; name: string } {
-  const folder = key.split("/");
-  const fault = faultIn(folder);
-  if (fault) throw unhandled(key, fault);
-  if (Buffer.byteLength(join(root, key)) > MAX_PATH_BYTES) throw unhandled(key, "its path is too long");
-  return { name: folder.pop()!, folder };
-}
-
-/** The folder that a prefix names, `null` where no key can lie in it, and how the names in there begin. */
-function splitPrefix(prefix: string): { parts: string[] | null; start: string } {
-  const end = prefix.lastIndexOf("/");
-  const parts = end < 0 ? [] : prefix.slice(0, end).split("/");
-  return { parts: faultIn(parts) ? null : parts, start: prefix.slice(end + 1) };
-}
-
-function faultIn(parts: readonly string[]): string | null {
-  if (parts[0] === PRIVATE_FOLDER) return `${PRIVATE_FOLDER} is the store's own folder`;
-  for (const part of parts) {
-    if (part === "" || part === "." || part === "..") return 'a part between slashes is empty, "." or ".."';
-    if (part.includes("\0") || !part.isWellFormed()) return "it has a character that no file name can have";
-    if (Buffer.byteLength(part) > MAX_NAME_BYTES) return `a part is longer than ${MAX_NAME_BYTES} bytes`;
-  }
-  return null;
-}
-
-function unhandled(key: string, detail: string): ObjectError {
-  return new ObjectError("unhandled_key", key, detail);
-}
-
-function changed(key: string): ObjectError {
-  return new ObjectError(
-    "changed",
-    key,
-    "it is another version than was asked for, or is still being written",
-  );
-}
-
-function vanished(key: string): ObjectError {
-  return new ObjectError("vanished", key, "it is not there any more");
-}
-
-/** What a listing says of an entry that failed: nothing where it has vanished, unless it only cannot be named. */
-function* troubleOf(error: unknown, key: string): Generator<ObjectTrouble> {
-  if (!(error instanceof ObjectError)) throw error;
-  if (error.problem !== "vanished") yield { key, problem: error.problem };
-  else if (key.includes(REPLACEMENT)) yield { key, problem: "unhandled_key" };
-}
-
-function readProblem(error: unknown, key: string, root: string): unknown {
-  if (error instanceof ObjectError) return error;
-  if (isMissing(error)) return vanished(key);
-  if (codeOf(error) === "ENAMETOOLONG") return unhandled(key, "its path is too long");
-  if (codeOf(error) === "EACCES" || codeOf(error) === "EPERM") {
-    return new ObjectError("access_denied", key, `access denied; check its owner and mode in ${root}`, {
-      cause: error,
-    });
-  }
-  return wrapSystemError(error, `Cannot read or delete ${JSON.stringify(key)} in ${root}`);
-}
-
-function writeProblem(error: unknown, key: string, root: string): unknown {
-  if (error instanceof ObjectError) return error;
-  const action = `Cannot write ${JSON.stringify(key)} in ${root}`;
-  if (codeOf(error) === "EXDEV") {
-    const detail = "its folder is on another file system than the root; mount the store as one";
-    return new ConfigError("store_split", `${action}: ${detail}`, { cause: error });
-  }
-  return wrapSystemError(error, action);
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
-}
-
-function isMissing(error: unknown): boolean {
-  return codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR";
-}
-
-function unlessMissing(error: unknown): void {
-  if (!isMissing(error)) throw error;
-}
-
-function noneIfMissing(error: unknown): [] {
-  unlessMissing(error);
-  return [];
-}
-
-function unlessExists(error: unknown): void {
-  if (codeOf(error) !== "EEXIST") throw error;
-}

@@ -1,0 +1,171 @@
+/**
+ * `deno task bench`: the pipeline beside a bare DuckDB script that makes the same of the same rows.
+ *
+ * Exits with 1 where the results differ or one of the two fails. An aim that is not met is only said.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Duckdb } from "../../lib/duckdb.ts";
+import { messageOf, UsageError } from "../../lib/errors.ts";
+import { type Chain, generateDelivery, generateDimensions } from "./generate.ts";
+import { runPair } from "./pair.ts";
+import { type MemoryLimit, type Pair, renderAims, renderResult, type Result } from "./report.ts";
+
+const HELP = `Usage: deno task bench [options]
+
+Times the pipeline beside a bare DuckDB script on the same rows, and compares what the two made.
+
+  --rows N,N,...       rows of each size (default: 500,400000,10000000)
+  --customers N        customers of the chain (default: 20 for each row, at most 1,000,000)
+  --rejects SHARE      share of faulty rows, 0 to 0.5 (default: 0)
+  --runs N             runs of both at each size; up to 1,000 rows at least 5 (default: 1)
+  --memory-limit SIZE  resources.memoryLimit of the configuration (default: auto)
+  --dir FOLDER         where to work; a tmpfs shows the work without the disk (default: the system's)
+  --keep               keep what was made
+  --help               print this
+`;
+
+/** The chain that delivers many rows; one that delivers few is smaller, down to a single store. */
+const FULL_CHAIN = { customers: 1_000_000, stores: 500 };
+const CUSTOMERS_PER_ROW = 20;
+const ROWS_PER_STORE = 500;
+/** A single run of so few rows takes so little time that it says nothing. */
+const SMALL = { mostRows: 1_000, fewestRuns: 5 };
+
+interface Options {
+  readonly rowCounts: readonly number[];
+  readonly customers: number | undefined;
+  readonly rejectShare: number;
+  readonly runs: number;
+  readonly memoryLimit: string;
+  readonly dir: string | undefined;
+  readonly keep: boolean;
+}
+
+/** Runs all sizes; whether the results were the same throughout. */
+async function bench(options: Options): Promise<boolean> {
+  const folder = await Deno.makeTempDir({ prefix: "bench-", ...(options.dir ? { dir: options.dir } : {}) });
+  say(`working in ${folder}`);
+  try {
+    const limit = await memoryLimit(options.memoryLimit, folder);
+    const results: Result[] = [];
+    for (const rowCount of options.rowCounts) {
+      const result = await benchSize(join(folder, `rows-${rowCount}`), rowCount, { ...options, limit });
+      print(renderResult(result, limit));
+      results.push(result);
+    }
+    print(renderAims(results, limit));
+    return results.every(({ pairs }) => pairs.every(isEqual));
+  } finally {
+    if (!options.keep) await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function benchSize(
+  folder: string,
+  rowCount: number,
+  { customers, rejectShare, runs, keep, limit }: Options & { limit: MemoryLimit },
+): Promise<Result> {
+  const chain: Chain = {
+    customers: customers ?? Math.min(FULL_CHAIN.customers, rowCount * CUSTOMERS_PER_ROW),
+    stores: Math.min(FULL_CHAIN.stores, Math.ceil(rowCount / ROWS_PER_STORE)),
+    rowCount,
+    rejectShare,
+  };
+  say(`making ${rowCount} rows`);
+  await Deno.mkdir(folder);
+  const dimensions = join(folder, "dimensions.duckdb");
+  await generateDimensions(dimensions, chain);
+  const files = await generateDelivery(join(folder, "delivery"), chain);
+  const sizes = await Promise.all(files.map(async (file) => (await Deno.stat(file)).size));
+  const night = { rowCount, faulty: rejectShare > 0, files, dimensions, limit };
+  const runCount = rowCount <= SMALL.mostRows ? Math.max(SMALL.fewestRuns, runs) : runs;
+  const pairs: Pair[] = [];
+  // Where the results differ there is something to mend before it is worth going on.
+  while (pairs.length < runCount && pairs.every(isEqual)) {
+    say(`running ${rowCount} rows, ${pairs.length + 1} of ${runCount}`);
+    const pairFolder = join(folder, `pair-${pairs.length + 1}`);
+    pairs.push(
+      await runPair(pairFolder, night, pairs.length % 2 ? ["bare", "pipeline"] : ["pipeline", "bare"]),
+    );
+    if (!keep) await Deno.remove(pairFolder, { recursive: true });
+  }
+  return { chain, fileCount: files.length, sizeBytes: sizes.reduce((sum, size) => sum + size), pairs };
+}
+
+/** What the pipeline makes of the configured limit on this machine. */
+async function memoryLimit(configured: string, folder: string): Promise<MemoryLimit> {
+  const resources = { memoryLimit: configured, threads: "auto" } as const;
+  await using db = await Duckdb.open({
+    allowedFolders: [folder],
+    spillFolder: join(folder, "spill"),
+    resources,
+  });
+  return { configured, mib: db.memoryLimitMib };
+}
+
+function isEqual({ comparisons }: Pair): boolean {
+  return comparisons.every(({ difference }) => difference === null);
+}
+
+/** The command line; `null` where help is asked for. */
+function parseOptions(): Options | null {
+  const given = parseFlags();
+  if (given.help) return null;
+  const countOf = (flag: string, text: string) => {
+    if (!/^[1-9]\d{0,14}$/.test(text)) throw new UsageError(`--${flag}: ${text} is not a number above 0`);
+    return Number(text);
+  };
+  const rejectShare = Number(given.rejects);
+  // With more, a small delivery could be left without a good row, and nothing to compare.
+  if (!(rejectShare >= 0 && rejectShare <= 0.5)) {
+    throw new UsageError(`--rejects: ${given.rejects} is not a number from 0 to 0.5`);
+  }
+  return {
+    rowCounts: given.rows.split(",").map((text) => countOf("rows", text)),
+    customers: given.customers === undefined ? undefined : countOf("customers", given.customers),
+    rejectShare,
+    runs: countOf("runs", given.runs),
+    memoryLimit: given["memory-limit"],
+    dir: given.dir,
+    keep: given.keep,
+  };
+}
+
+function parseFlags() {
+  try {
+    return parseArgs({
+      options: {
+        rows: { type: "string", default: "500,400000,10000000" },
+        customers: { type: "string" },
+        rejects: { type: "string", default: "0" },
+        runs: { type: "string", default: "1" },
+        "memory-limit": { type: "string", default: "auto" },
+        dir: { type: "string" },
+        keep: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (cause) {
+    throw new UsageError(`${messageOf(cause)}; see deno task bench --help`);
+  }
+}
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
+}
+
+function say(text: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`bench: ${text}\n`));
+}
+
+try {
+  const options = parseOptions();
+  if (options === null) print(HELP);
+  else if (!await bench(options)) throw new Error("the results differ; see the table");
+} catch (error) {
+  say(messageOf(error));
+  Deno.exitCode = error instanceof UsageError ? error.exitCode : 1;
+}

@@ -1,0 +1,127 @@
+/**
+ * Runs the tasks of `deno.json` as processes of their own, with exactly the flags and permissions given there.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import project from "../../deno.json" with { type: "json" };
+
+/** What the `--json` summary promises of each file. */
+export interface FileSummary {
+  readonly key: string;
+  readonly status: "accepted" | "rejected" | "duplicate" | "skipped";
+  readonly reason: string | null;
+  readonly rowsRead: number;
+  readonly rowsAccepted: number;
+  readonly rowsRejected: number;
+  readonly warnings: Readonly<Record<string, number>>;
+  readonly destination: string | null;
+}
+
+/** What the `--json` summary of `pipeline` promises. */
+export interface Summary {
+  readonly runId: string;
+  readonly state: "committed" | "recovered" | "nothing-to-do" | "failed";
+  readonly recovered: readonly string[];
+  readonly files: readonly FileSummary[];
+  readonly rows: { readonly read: number; readonly accepted: number; readonly rejected: number };
+  readonly marts: { readonly customer_data_mart: number; readonly sales_data_mart: number };
+  readonly stages: readonly { readonly name: string; readonly durationMs: number }[];
+  readonly pendingMoves?: number;
+  readonly dryRun?: boolean;
+  readonly committed?: boolean;
+  readonly error?: { readonly exitCode: number; readonly code: string; readonly message: string };
+}
+
+/** How a task ended. */
+export interface TaskResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** All of it with the command, for the message of a failing assertion. */
+  readonly text: string;
+}
+
+/** How a task is run, where it differs from `deno.json`. */
+export interface TaskOptions {
+  /** Environment variables. Of the tests' own environment the task sees only what Deno needs. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Instead of all `--allow-…` flags. */
+  readonly permissions?: readonly string[];
+  /** {@linkcode runTask} kills the task after this many milliseconds, default 60,000. */
+  readonly timeoutMs?: number;
+}
+
+/** The repository's folder, where tasks run; ends in a separator. */
+export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
+
+/** The names of the tasks that are a script in `tasks/`. */
+export const TASK_NAMES: readonly string[] = Object.entries(project.tasks)
+  .filter(([, command]) => /^deno run .* tasks\/[\w-]+\.ts\b/.test(command)).map(([name]) => name);
+
+/** What Deno itself needs of the environment. */
+const KEPT_ENVIRONMENT = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
+
+/** A task as a command that can be spawned, its output piped. */
+export function taskCommand(name: string, args: readonly string[], options: TaskOptions = {}): Deno.Command {
+  const command = Object.entries(project.tasks).find(([task]) => task === name)?.[1];
+  if (command === undefined) throw new RangeError(`deno.json has no task "${name}"`);
+  const env: Record<string, string> = { NO_COLOR: "1", ...options.env };
+  for (const variable of KEPT_ENVIRONMENT) {
+    const value = Deno.env.get(variable);
+    if (value !== undefined) env[variable] ??= value;
+  }
+  let words = command.split(" ").slice(1);
+  if (args.includes("--config") || args.includes("--work-dir")) {
+    words = words.filter((word) => word !== "--config" && word !== '"$ETL_CONFIG"');
+  }
+  words = words.map((word) => word === '"$ETL_CONFIG"' ? env["ETL_CONFIG"] ?? "" : word);
+  if (options.permissions) {
+    const [run = "", ...rest] = words.filter((word) => !word.startsWith("--allow-"));
+    words = [run, ...options.permissions, ...rest];
+  }
+  return new Deno.Command(Deno.execPath(), {
+    args: [...words, ...args],
+    cwd: REPOSITORY,
+    clearEnv: true,
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+/** Runs a task to its end. */
+export async function runTask(
+  name: string,
+  args: readonly string[],
+  options?: TaskOptions,
+): Promise<TaskResult> {
+  const process = taskCommand(name, args, options).spawn();
+  const timer = setTimeout(() => process.kill("SIGKILL"), options?.timeoutMs ?? 60_000);
+  const { code, stdout, stderr } = await process.output().finally(() => clearTimeout(timer));
+  const decoder = new TextDecoder();
+  const out = decoder.decode(stdout), err = decoder.decode(stderr);
+  const text = `${name} ${args.join(" ")} exited with ${code}\n--- stdout\n${out}\n--- stderr\n${err}`;
+  return { code, stdout: out, stderr: err, text };
+}
+
+/** The `--json` summary that a task printed: stdout holds it and nothing else. */
+export function parseSummary(result: TaskResult): Summary {
+  try {
+    return JSON.parse(result.stdout);
+  } catch (cause) {
+    throw new Error(`stdout is not one JSON document: ${result.text}`, { cause });
+  }
+}
+
+/** Runs `pipeline --json`, which must exit with 0. */
+export async function runPipeline(
+  config: string,
+  flags: readonly string[] = [],
+  options?: TaskOptions,
+): Promise<Summary> {
+  const result = await runTask("pipeline", ["--config", config, "--json", ...flags], options);
+  if (result.code !== 0) throw new Error(result.text);
+  return parseSummary(result);
+}

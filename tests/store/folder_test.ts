@@ -79,7 +79,7 @@ Deno.test("head() gives SHA-256 and the time in milliseconds, when a file was co
   for (
     const [time, expected] of [
       ["2023-04-01T02:00:00.123Z", "2023-04-01T02:00:00.123Z"],
-      ["1969-12-31T23:59:59.500Z", "1969-12-31T23:59:59.500000000Z"],
+      ["1969-12-31T23:59:59.500Z", "1969-12-31T23:59:59.500Z"],
     ] as const
   ) {
     await Deno.utime(join(under.root, "a.csv"), new Date(time), new Date(time));

@@ -14,7 +14,6 @@
 import { Buffer } from "node:buffer";
 import { randomUUID } from "node:crypto";
 import { rmdirSync } from "node:fs";
-import { unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import pMap from "p-map";
 import { ConfigError, wrapSystemError } from "../errors.ts";
@@ -40,7 +39,6 @@ import {
   readProblem,
   troubleOf,
   unhandled,
-  unlessExists,
   unlessMissing,
   vanished,
   writeProblem,
@@ -88,7 +86,11 @@ class FolderStore implements ObjectStore {
   readonly #nowMs: () => number;
   readonly #privateFolder: string;
   /** By path: the hash of its content while it has this stamp. */
-  readonly #hashes = new Map<string, { stamp: string; size: bigint; etag: string }>();
+  readonly #hashes = new Map<string, { stamp: string; size: number; etag: string }>();
+  /** Paths of objects that this instance has put; nobody else writes into these files. */
+  readonly #own = new Set<string>();
+  /** Syncs of a folder that are running, or waiting for the running one. */
+  readonly #syncs = new Map<string, { running: Promise<void>; waiting?: Promise<void> }>();
   /** Folders whose entry in the folder above, and so on up to the root, is known to survive a power cut. */
   readonly #durableFolders = new Set<string>();
   /** Temporary files that this instance is writing. */
@@ -113,7 +115,7 @@ class FolderStore implements ObjectStore {
 
   async head(key: string): Promise<ObjectVersion | null> {
     return await this.#reading(key, async () => {
-      const path = await this.#pathOf(key);
+      const path = this.#pathOf(key);
       const found = path && await this.#identify(path, key);
       return found ? found.version : null;
     });
@@ -127,13 +129,13 @@ class FolderStore implements ObjectStore {
           const chunk = await this.#readVersion(reader, options.ifMatch);
           if (chunk) return controller.enqueue(chunk);
         } catch (error) {
-          await reader.close();
+          reader[Symbol.dispose]();
           throw error;
         }
-        await reader.close();
+        reader[Symbol.dispose]();
         controller.close();
       },
-      cancel: () => reader.close(),
+      cancel: () => reader[Symbol.dispose](),
     }, { highWaterMark: 0 });
   }
 
@@ -143,14 +145,14 @@ class FolderStore implements ObjectStore {
     options?: { ifAbsent?: boolean },
   ): Promise<ObjectVersion | null> {
     if ("bytes" in source) return await this.#write(key, contentOf(source.bytes), options?.ifAbsent);
-    await using reader = await FileReader.open(source.file, key, this.#nowMs()).catch((error) => {
-      throw wrapSystemError(error, `Cannot read ${source.file}`);
-    });
+    using reader = this.#openSource(source.file, key);
     return await this.#write(key, reader, options?.ifAbsent);
   }
 
   async copy(from: string, to: string, options: { ifMatch: string }): Promise<ObjectVersion> {
-    await using reader = await this.#openVersion(from, options.ifMatch);
+    const linked = await this.#copyOwn(from, to, options.ifMatch);
+    if (linked) return linked;
+    using reader = await this.#openVersion(from, options.ifMatch);
     const next = () => this.#readVersion(reader, options.ifMatch);
     return (await this.#write(to, { next, etag: options.ifMatch }))!;
   }
@@ -158,7 +160,7 @@ class FolderStore implements ObjectStore {
   /** No call looks and deletes at once: a file that takes this one's place microseconds before the unlink is lost. */
   async delete(key: string, options: { ifMatch: string; lastModified?: string }): Promise<void> {
     await this.#reading(key, async () => {
-      const path = await this.#pathOf(key);
+      const path = this.#pathOf(key);
       const found = path && await this.#identify(path, key);
       if (!found) return;
       const { etag, lastModified } = found.version;
@@ -166,21 +168,26 @@ class FolderStore implements ObjectStore {
         throw changed(key);
       }
       // Hashing may have taken minutes.
-      const now = await inspect(path, key);
+      const now = inspect(path, key);
       if (now && stampOf(now) !== found.stamp) throw changed(key);
-      await unlink(path).catch(unlessMissing);
+      try {
+        Deno.removeSync(path);
+      } catch (error) {
+        unlessMissing(error);
+      }
       this.#hashes.delete(path);
-      await sync(dirname(path));
+      this.#own.delete(path);
+      await this.#sync(dirname(path));
     });
   }
 
   async sweep(prefix: string): Promise<void> {
     try {
       // One process writes at a time: what another one was writing, it was killed over.
-      await this.#removeFrom(await this.#folderOf(PRIVATE_FOLDER, [PRIVATE_FOLDER]), "");
+      await this.#removeFrom(this.#folderOf(PRIVATE_FOLDER, [PRIVATE_FOLDER]), "");
       const { parts, start } = splitPrefix(prefix);
       if (!parts) return;
-      const folder = await this.#folderOf(prefix, parts);
+      const folder = this.#folderOf(prefix, parts);
       // A folder all at once: names that are not UTF-8 cannot be removed one by one.
       if (folder && start === "" && folder !== this.name) await removeAll(folder);
       else await this.#removeFrom(folder, start);
@@ -203,7 +210,7 @@ class FolderStore implements ObjectStore {
     if (!parts) return;
     let folder: string | null;
     try {
-      folder = await this.#reading(prefix, () => this.#folderOf(prefix, parts));
+      folder = await this.#reading(prefix, () => Promise.resolve(this.#folderOf(prefix, parts)));
     } catch (error) {
       return yield* troubleOf(error, prefix);
     }
@@ -254,17 +261,17 @@ class FolderStore implements ObjectStore {
   }
 
   /** The folder of these parts; `null` where it is missing. Refuses to go through a symlink. */
-  async #folderOf(key: string, parts: readonly string[], create = false): Promise<string | null> {
+  #folderOf(key: string, parts: readonly string[], create = false): string | null {
     let folder = this.name;
     for (const part of parts) {
       folder = join(folder, part);
-      let info = await lstatOrNull(folder);
+      let info = lstatOrNull(folder);
       if (!info && create) {
-        await Deno.mkdir(folder).catch(unlessExists);
-        info = await lstatOrNull(folder);
+        Deno.mkdirSync(folder);
+        info = lstatOrNull(folder);
       }
-      if (info?.isSymbolicLink()) throw unhandled(key, `${folder} is a symlink, and none is followed`);
-      if (!info?.isDirectory()) {
+      if (info?.isSymlink) throw unhandled(key, `${folder} is a symlink, and none is followed`);
+      if (!info?.isDirectory) {
         if (create) throw unhandled(key, `${folder} is in the way, and is no folder`);
         return null;
       }
@@ -273,20 +280,20 @@ class FolderStore implements ObjectStore {
   }
 
   /** The path of a key; `null` where its folder is missing. */
-  async #pathOf(key: string): Promise<string | null> {
+  #pathOf(key: string): string | null {
     const { folder, name } = splitKey(this.name, key);
-    const path = await this.#folderOf(key, folder);
+    const path = this.#folderOf(key, folder);
     return path && join(path, name);
   }
 
   /** The version of a file and its stamp; hashes it, unless it has not changed since that was done. */
   async #identify(path: string, key: string): Promise<{ version: ObjectVersion; stamp: string } | null> {
-    const info = await inspect(path, key);
+    const info = inspect(path, key);
     if (!info) return null;
     const known = this.#hashes.get(path);
     const stamp = stampOf(info);
     if (known?.stamp === stamp) return { version: versionOf(key, known.etag, info), stamp };
-    await using reader = await openSame(path, key, info, this.#nowMs());
+    using reader = openSame(path, key, info, this.#nowMs());
     if (!reader) return await this.#identify(path, key);
     while (await reader.next());
     this.#remember(reader);
@@ -295,21 +302,21 @@ class FolderStore implements ObjectStore {
 
   /** Keeps a hash, but not while a further change could leave the file's times as they are. */
   #remember({ path, info, etag, openedMs }: FileReader): void {
-    const settledNs = BigInt(openedMs - SETTLED_MS) * 1_000_000n;
-    if (info.mtimeNs > settledNs || info.ctimeNs > settledNs) this.#hashes.delete(path);
+    const settledMs = openedMs - SETTLED_MS;
+    if (Number(info.mtime) > settledMs || Number(info.ctime) > settledMs) this.#hashes.delete(path);
     else this.#hashes.set(path, { stamp: stampOf(info), size: info.size, etag });
   }
 
   /** Opens a version, unless it can be told without reading that it is not there. */
   async #openVersion(key: string, ifMatch: string): Promise<FileReader> {
     return await this.#reading(key, async () => {
-      const path = await this.#pathOf(key);
-      const info = path && await inspect(path, key);
+      const path = this.#pathOf(key);
+      const info = path && inspect(path, key);
       if (!info) throw vanished(key);
       const known = this.#hashes.get(path);
       if (known?.stamp === stampOf(info) && known.etag !== ifMatch) throw changed(key);
       if (known?.etag === ifMatch && known.size !== info.size) throw changed(key);
-      return await openSame(path, key, info, this.#nowMs()) ?? await this.#openVersion(key, ifMatch);
+      return openSame(path, key, info, this.#nowMs()) ?? await this.#openVersion(key, ifMatch);
     });
   }
 
@@ -321,49 +328,106 @@ class FolderStore implements ObjectStore {
     return null;
   }
 
-  /** Writes a temporary file, then gives it its place in one step; `null` with `ifAbsent` where that is taken. */
-  async #write(key: string, content: Content, ifAbsent = false): Promise<ObjectVersion | null> {
+  #openSource(path: string, key: string): FileReader {
+    try {
+      return FileReader.open(path, key, this.#nowMs());
+    } catch (error) {
+      throw wrapSystemError(error, `Cannot read ${path}`);
+    }
+  }
+
+  /** Writes a temporary file, then gives it its place; `null` with `ifAbsent` where that is taken. */
+  #write(key: string, content: Content, ifAbsent = false): Promise<ObjectVersion | null> {
+    return this.#place(key, ifAbsent, async (temporary) => {
+      const info = await fill(temporary, content);
+      return { info, etag: content.etag };
+    });
+  }
+
+  /**
+   * Copies an object that this instance has put by a second link to its file: nobody else writes into that. Not so a
+   * file that somebody dropped; `null` for that.
+   */
+  async #copyOwn(from: string, to: string, ifMatch: string): Promise<ObjectVersion | null> {
+    const path = await this.#reading(from, () => Promise.resolve(this.#pathOf(from)));
+    const info = path && inspect(path, from);
+    const known = path && this.#hashes.get(path);
+    if (!info || !known || !this.#own.has(path)) return null;
+    if (known.stamp !== stampOf(info) || known.etag !== ifMatch) return null;
+    const version = await this.#place(to, false, (temporary) => {
+      Deno.linkSync(path, temporary);
+      return Promise.resolve({ info, etag: ifMatch });
+    });
+    // The second link has changed the file's change time, and nothing else.
+    const linked = lstatOrNull(path);
+    if (linked?.ino === info.ino) this.#hashes.set(path, { ...known, stamp: stampOf(linked) });
+    return version;
+  }
+
+  /** Gives a temporary file its place in one step; `null` with `ifAbsent` where that is taken. */
+  async #place(
+    key: string,
+    ifAbsent: boolean,
+    make: (temporary: string) => Promise<{ info: Deno.FileInfo; etag: string }>,
+  ): Promise<ObjectVersion | null> {
     const { folder: parts, name } = splitKey(this.name, key);
     const temporary = join(this.#privateFolder, randomUUID());
     this.#temporaries.add(temporary);
     try {
-      await this.#folderOf(key, [PRIVATE_FOLDER], true);
-      const written = await fill(temporary, content);
-      const folder = (await this.#folderOf(key, parts, true))!;
+      this.#folderOf(key, [PRIVATE_FOLDER], true);
+      const { info, etag } = await make(temporary);
+      const folder = this.#folderOf(key, parts, true)!;
       const path = join(folder, name);
-      const taken = await lstatOrNull(path);
-      if (taken && !taken.isFile()) throw unhandled(key, `${path} is in the way, and is no regular file`);
+      const taken = lstatOrNull(path);
+      if (taken && !taken.isFile) throw unhandled(key, `${path} is in the way, and is no regular file`);
       if (ifAbsent) {
-        await Deno.link(temporary, path);
-        await unlink(temporary);
+        Deno.linkSync(temporary, path);
+        Deno.removeSync(temporary);
       } else {
-        await Deno.rename(temporary, path);
+        Deno.renameSync(temporary, path);
+      }
+      // Its stamp is another one since it has its place, but these are still the bytes that were written.
+      const placed = lstatOrNull(path);
+      if (placed?.ino === info.ino && Number(placed.mtime) === Number(info.mtime)) {
+        this.#hashes.set(path, { stamp: stampOf(placed), size: placed.size, etag });
+        this.#own.add(path);
       }
       await this.#makeDurable(folder);
-      // Its stamp is another one since it has its place, but these are still the bytes that were written.
-      const placed = await lstatOrNull(path);
-      if (placed?.ino === written.ino && placed.mtimeNs === written.mtimeNs) {
-        this.#hashes.set(path, { stamp: stampOf(placed), size: placed.size, etag: content.etag });
-      }
-      return versionOf(key, content.etag, written);
+      return versionOf(key, etag, info);
     } catch (error) {
       if (ifAbsent && codeOf(error) === "EEXIST") return null;
       throw writeProblem(error, key, this.name);
     } finally {
-      await unlink(temporary).catch(() => {});
+      if (lstatOrNull(temporary)) await removeAll(temporary);
       this.#temporaries.delete(temporary);
     }
   }
 
   /** Makes what is new in a folder survive a power cut, and the folder itself too. */
   async #makeDurable(folder: string): Promise<void> {
-    await sync(folder);
+    await this.#sync(folder);
     const above: string[] = [];
     for (let at = folder; at !== this.name && !this.#durableFolders.has(at); at = dirname(at)) {
-      await sync(dirname(at));
+      await this.#sync(dirname(at));
       above.push(at);
     }
     for (const at of above) this.#durableFolders.add(at);
+  }
+
+  /** Syncs a folder; all that ask while one sync is running share the next one. */
+  #sync(folder: string): Promise<void> {
+    const { waiting, running = Promise.resolve() } = this.#syncs.get(folder) ?? {};
+    if (waiting) return waiting;
+    const begun = running.then(() => {
+      const done = sync(folder);
+      const settled = done.catch(() => {}).then(() => {
+        if (this.#syncs.get(folder)?.running === settled) this.#syncs.delete(folder);
+      });
+      this.#syncs.set(folder, { running: settled });
+      return done;
+    });
+    this.#syncs.set(folder, { running, waiting: begun });
+    return begun;
   }
 
   /** Removes what is in the folder, but not what this instance is writing. */

@@ -4,13 +4,17 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import type { BigIntStats } from "node:fs";
-import { type FileHandle, lstat, open } from "node:fs/promises";
 import { changed, unhandled, unlessMissing } from "./folder_problem.ts";
 import type { ObjectVersion } from "./store.ts";
 
 /** Bytes that are read at a time. */
 const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * Files up to this size are read and written at once. Handing an operation to another thread costs more than reading so
+ * much; only an fsync is always worth it.
+ */
+const SMALL_BYTES = 64 * 1024;
 
 /** Bytes to be written. */
 export interface Content {
@@ -28,7 +32,7 @@ export function contentOf(bytes: Uint8Array): Content {
 }
 
 /** The bytes of a file as it was when it was opened, hashed as they pass; fails where it changes meanwhile. */
-export class FileReader implements Content, AsyncDisposable {
+export class FileReader implements Content, Disposable {
   /** The hash of all bytes; empty before they have been read. */
   etag = "";
   readonly #hash = createHash("sha256");
@@ -37,81 +41,77 @@ export class FileReader implements Content, AsyncDisposable {
   private constructor(
     readonly path: string,
     readonly key: string,
-    readonly info: BigIntStats,
+    readonly info: Deno.FileInfo,
     readonly openedMs: number,
-    private readonly handle: FileHandle,
+    private readonly file: Deno.FsFile,
   ) {}
 
-  static async open(path: string, key: string, openedMs: number): Promise<FileReader> {
-    const handle = await open(path, "r");
+  static open(path: string, key: string, openedMs: number): FileReader {
+    const file = Deno.openSync(path);
     try {
-      return new FileReader(path, key, await handle.stat({ bigint: true }), openedMs, handle);
+      return new FileReader(path, key, file.statSync(), openedMs, file);
     } catch (error) {
-      await handle.close();
+      file.close();
       throw error;
     }
   }
 
   /** A fresh buffer with the next bytes; `null` at the end. */
   async next(): Promise<Uint8Array<ArrayBuffer> | null> {
-    const left = Number(this.info.size) - this.#position;
-    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, left));
-    const { bytesRead } = await this.handle.read(buffer, 0, buffer.length, null);
-    if (bytesRead > 0) {
+    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, this.info.size - this.#position));
+    const bytesRead = buffer.length > SMALL_BYTES ? await this.file.read(buffer) : this.file.readSync(buffer);
+    if (bytesRead) {
       const chunk = buffer.subarray(0, bytesRead);
       this.#hash.update(chunk);
       this.#position += bytesRead;
       return chunk;
     }
-    const now = await this.handle.stat({ bigint: true });
-    if (now.size !== this.info.size || now.mtimeNs !== this.info.mtimeNs) throw changed(this.key);
+    const now = this.file.statSync();
+    if (now.size !== this.info.size || Number(now.mtime) !== Number(this.info.mtime)) throw changed(this.key);
     this.etag = this.#hash.digest("hex");
     return null;
   }
 
-  async close(): Promise<void> {
-    await this.handle.close();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  [Symbol.dispose](): void {
+    this.file.close();
   }
 }
 
 /** Opens the file that was inspected; `null` where something else, perhaps a symlink, has its path since. */
-export async function openSame(
+export function openSame(
   path: string,
   key: string,
-  inspected: BigIntStats,
+  inspected: Deno.FileInfo,
   openedMs: number,
-): Promise<FileReader | null> {
+): FileReader | null {
   let reader: FileReader;
   try {
-    reader = await FileReader.open(path, key, openedMs);
+    reader = FileReader.open(path, key, openedMs);
   } catch (error) {
     unlessMissing(error);
     return null;
   }
   if (reader.info.dev === inspected.dev && reader.info.ino === inspected.ino) return reader;
-  await reader.close();
+  reader[Symbol.dispose]();
   return null;
 }
 
 /** Writes a new file that survives a power cut. */
-export async function fill(path: string, content: Content): Promise<BigIntStats> {
-  await using file = await open(path, "wx");
+export async function fill(path: string, content: Content): Promise<Deno.FileInfo> {
+  using file = Deno.openSync(path, { write: true, createNew: true });
   for (let chunk = await content.next(); chunk; chunk = await content.next()) {
     for (let offset = 0; offset < chunk.length;) {
-      offset += (await file.write(chunk, offset, chunk.length - offset, null)).bytesWritten;
+      const rest = chunk.subarray(offset);
+      offset += rest.length > SMALL_BYTES ? await file.write(rest) : file.writeSync(rest);
     }
   }
   await file.sync();
-  return await file.stat({ bigint: true });
+  return file.statSync();
 }
 
 /** Makes the entries of a folder survive a power cut. */
 export async function sync(folder: string): Promise<void> {
-  using file = await Deno.open(folder, { read: true });
+  using file = Deno.openSync(folder);
   await file.sync();
 }
 
@@ -121,9 +121,9 @@ export async function removeAll(path: string): Promise<void> {
 }
 
 /** What the path is, without following a symlink; `null` where it is missing. */
-export async function lstatOrNull(path: string): Promise<BigIntStats | null> {
+export function lstatOrNull(path: string): Deno.FileInfo | null {
   try {
-    return await lstat(path, { bigint: true });
+    return Deno.lstatSync(path);
   } catch (error) {
     unlessMissing(error);
     return null;
@@ -131,24 +131,19 @@ export async function lstatOrNull(path: string): Promise<BigIntStats | null> {
 }
 
 /** The regular file at the path; `null` where there is nothing or a folder. Refuses everything else. */
-export async function inspect(path: string, key: string): Promise<BigIntStats | null> {
-  const info = await lstatOrNull(path);
-  if (!info || info.isDirectory()) return null;
-  if (info.isFile()) return info;
-  throw unhandled(
-    key,
-    info.isSymbolicLink() ? "it is a symlink, and none is followed" : "it is no regular file",
-  );
+export function inspect(path: string, key: string): Deno.FileInfo | null {
+  const info = lstatOrNull(path);
+  if (!info || info.isDirectory) return null;
+  if (info.isFile) return info;
+  throw unhandled(key, info.isSymlink ? "it is a symlink, and none is followed" : "it is no regular file");
 }
 
 /** Another one when the file is written to or replaced, as far as the clocks tell. */
-export function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+export function stampOf({ dev, ino, size, mtime, ctime }: Deno.FileInfo): string {
+  return [dev, ino, size, Number(mtime), Number(ctime)].join(" ");
 }
 
 /** The version that a file is. */
-export function versionOf(key: string, etag: string, info: BigIntStats): ObjectVersion {
-  // Milliseconds: Deno 2.9 cuts the rest, and a later one that does not must not see other versions in the ledger's.
-  const lastModified = new Date(Number(info.mtimeNs / 1_000_000n)).toISOString();
-  return { key, etag, sizeBytes: Number(info.size), lastModified };
+export function versionOf(key: string, etag: string, { size, mtime }: Deno.FileInfo): ObjectVersion {
+  return { key, etag, sizeBytes: size, lastModified: (mtime ?? new Date(0)).toISOString() };
 }

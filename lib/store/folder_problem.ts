@@ -79,8 +79,3 @@ export function noneIfMissing(error: unknown): [] {
   unlessMissing(error);
   return [];
 }
-
-/** Throws every failure but that of a path that is there already. */
-export function unlessExists(error: unknown): void {
-  if (codeOf(error) !== "EEXIST") throw error;
-}

@@ -79,7 +79,7 @@ async function readDocument(path: string): Promise<ConfigDocument> {
   const full = resolve(path);
   let text: string;
   try {
-    text = await Deno.readTextFile(full);
+    text = (await Deno.readTextFile(full)).replace(/^\ufeff/, "");
   } catch (cause) {
     throw new ConfigError(
       "config_unreadable",
@@ -145,8 +145,9 @@ async function resolveReferences(
   }
   let value = "";
   let end = 0;
-  for (const match of (node.value as string).matchAll(/\$(?:\$|\{([^}]*)\})/g)) {
+  for (const match of (node.value as string).matchAll(/\$(?:\$|\{([^}]*)(\}?))/g)) {
     value += node.value.slice(end, match.index);
+    if (match[2] === "") throw problem(document, path, "a reference that begins with ${ does not end in }");
     value += match[0] === "$$" ? "$" : await resolveReference(document, match[1] ?? "", path, env);
     end = match.index + match[0].length;
   }

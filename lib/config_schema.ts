@@ -58,7 +58,7 @@ const prefixes = z.strictObject({
 }).superRefine((given, issues) => {
   const all = Object.entries(given);
   for (const [name, value] of all) {
-    const outer = all.find(([other, held]) => other !== name && value.startsWith(held));
+    const outer = all.find(([other, held]) => other !== name && held !== "" && value.startsWith(held));
     if (!outer) continue;
     issues.addIssue({
       code: "custom",
@@ -142,11 +142,13 @@ export const configSchema = z.strictObject({
     waitSeconds: z.int().min(0).default(0),
   }).prefault({}),
   incentivePercent: z.number().min(0).max(100)
-    .refine((value) => /^\d+(\.\d{1,4})?$/.test(String(value)), "must have at most 4 decimals").default(1),
+    .refine((value) => /^-?\d+(\.\d{1,4})?$/.test(String(value)), "must have at most 4 decimals").default(1),
   resources: z.strictObject({
     memoryLimit: z.string().regex(/^(auto|\d+(\.\d+)? ?[KMGT]i?B)$/, 'must be "auto" or a size like "2GiB"')
       .default("auto"),
-    threads: z.union([z.literal("auto"), z.int().min(1).max(1024)]).default("auto"),
+    threads: z.union([z.literal("auto"), z.int().min(1).max(1024)], {
+      error: 'must be "auto" or a whole number',
+    }).default("auto"),
   }).prefault({}),
 }).superRefine((given, issues) => {
   const { delimiter, quote } = given.csv;

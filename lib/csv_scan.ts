@@ -16,7 +16,13 @@ export type CsvScan =
   | { readonly kind: "not_utf8" }
   | { readonly kind: "irregular" }
   /** `header` is the first line, without BOM and line end; `rowCount` the lines after it. */
-  | { readonly kind: "regular"; readonly header: string; readonly rowCount: number };
+  | {
+    readonly kind: "regular";
+    readonly header: string;
+    readonly rowCount: number;
+    /** Over all lines, the header too. */
+    readonly delimiterCount: number;
+  };
 
 /** Bytes read at a time; a longer `maxRowBytes` costs nothing, a shorter one makes every file irregular. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -36,18 +42,20 @@ const SPECIAL = ["\r", "\0", NO_DELIMITER, ESCAPE, FIELD_SEPARATOR];
 /**
  * Scans a file once.
  *
- * @param options.quote The quote character.
+ * @param options.delimiter One ASCII character.
+ * @param options.quote One ASCII character.
  * @param options.maxRowBytes Longest row allowed; a file with a longer line counts as irregular.
  */
 export async function scanCsv(
   path: string,
-  options: { quote: string; maxRowBytes: number; signal?: AbortSignal },
+  options: { delimiter: string; quote: string; maxRowBytes: number; signal?: AbortSignal },
 ): Promise<CsvScan> {
   using file = await Deno.open(path);
   const buffer = Buffer.alloc(CHUNK_BYTES);
   const special = [options.quote, ...SPECIAL];
   let regular = options.maxRowBytes >= CHUNK_BYTES;
-  let lineCount = 0, rowStart = 0, position = 0, kept = 0;
+  const delimiter = options.delimiter.charCodeAt(0);
+  let lineCount = 0, delimiterCount = 0, rowStart = 0, position = 0, kept = 0;
   let last = LF, header: string | null = null;
   while (true) {
     options.signal?.throwIfAborted();
@@ -66,7 +74,8 @@ export async function scanCsv(
       // Without a line end in the first chunk there is no header: such a file is left to the normaliser.
       regular = header !== null && !blank && !tooLong &&
         !special.some((character) => text.includes(character));
-      lineCount += countLineEnds(chunk);
+      lineCount += countBytes(chunk, LF);
+      delimiterCount += countBytes(chunk, delimiter);
       if (first >= 0) rowStart = position + text.lastIndexOf("\n") + 1;
       last = chunk[whole - 1] ?? last;
     }
@@ -79,7 +88,7 @@ export async function scanCsv(
   if (!regular || header === null || position - rowStart > options.maxRowBytes) return { kind: "irregular" };
   if (header.startsWith(BOM)) header = header.slice(BOM.length);
   if (header === "") return { kind: "irregular" };
-  return { kind: "regular", header, rowCount: lineCount + (last === LF ? 0 : 1) - 1 };
+  return { kind: "regular", header, rowCount: lineCount + (last === LF ? 0 : 1) - 1, delimiterCount };
 }
 
 /** How many of the first `filled` bytes are whole UTF-8 characters, as far as the last few bytes tell. */
@@ -94,21 +103,22 @@ function wholeCharacters(buffer: Buffer, filled: number): number {
 }
 
 /**
- * Counts LF bytes, four at a time: a word XORed with LFs has a zero byte where an LF was, and the classic carry trick
- * turns zero bytes into ones, which add up without overflow for 255 words. A loop over single bytes takes twice as
- * long, `indexOf` from LF to LF six times.
+ * Counts a byte, four at a time: a word XORed with four of it has a zero byte where one was, and the classic carry
+ * trick turns zero bytes into ones, which add up without overflow for 255 words. A loop over single bytes takes twice
+ * as long, `indexOf` from one to the next six times.
  */
-function countLineEnds(chunk: Buffer): number {
+function countBytes(chunk: Buffer, byte: number): number {
+  const pattern = byte * 0x01010101;
   const words = new Int32Array(chunk.buffer, chunk.byteOffset, chunk.length >> 2);
   let count = 0;
   for (let i = 0; i < words.length;) {
     let lanes = 0;
     for (const end = Math.min(words.length, i + 255); i < end; i++) {
-      const word = (words[i] ?? 0) ^ 0x0a0a0a0a;
+      const word = (words[i] ?? 0) ^ pattern;
       lanes += (~(((word & 0x7f7f7f7f) + 0x7f7f7f7f) | word) >>> 7) & 0x01010101;
     }
     count += (lanes & 255) + ((lanes >>> 8) & 255) + ((lanes >>> 16) & 255) + (lanes >>> 24);
   }
-  for (let i = words.length * 4; i < chunk.length; i++) if (chunk[i] === LF) count++;
+  for (let i = words.length * 4; i < chunk.length; i++) if (chunk[i] === byte) count++;
   return count;
 }

@@ -100,12 +100,11 @@ async function unpack(source: string, target: string, order: DownloadOrder): Pro
   const packedBytes = (await input.stat()).size;
   // Node's gunzip, unlike DecompressionStream, reads all members of a file.
   const gunzip = createGunzip();
-  // The loop below is told of every error; one that comes before it listens would end the process.
-  gunzip.on("error", () => {});
   try {
     using file = await Deno.open(`${target}.part`, { write: true, create: true, truncate: true });
     // No bytes are no member: an empty file, not a broken one.
     if (packedBytes > 0) {
+      // Only now: an error that comes before the loop listens would end the process.
       feed(input, gunzip).catch((error) => gunzip.destroy(error));
       for await (const chunk of gunzip as AsyncIterable<Uint8Array>) {
         order.signal.throwIfAborted();

@@ -14,6 +14,8 @@ const MAX_SEGMENT_BYTES = 255;
 /** Bytes in a key (Amazon S3 user guide, "Naming Amazon S3 objects"). */
 const MAX_KEY_BYTES = 1024;
 const HASH_CHARACTERS = 16;
+/** Bytes of a name that stand in front of its hash. */
+const START_BYTES = 150;
 
 /** Tells what to do with an object from its name, the key below the landing prefix. */
 export function classifyName(name: string): NameKind {
@@ -52,60 +54,68 @@ export function destinations(
   prefixes: Prefixes,
 ): Map<string, Destination> {
   const errors = `${prefixes.error}${runId}/`;
-  const reasons = new KeySpace(`${errors}reasons/`, ".json");
-  const rejects = new KeySpace(`${errors}rejects/`, ".csv");
   const names = files.map(({ key }) => key.slice(prefixes.source.length));
-  reasons.reserve(names);
-  rejects.reserve(names);
-  return new Map(files.map(({ key, status }, i) => {
+  const isRejected = new Map(files.map(({ status }, i) => [names[i] ?? "", status === "rejected"]));
+  const processed = assignKeys(
+    `${prefixes.processed}${runId}/`,
+    names.filter((name) => !isRejected.get(name)),
+    "",
+  );
+  const rejected = assignKeys(`${errors}files/`, names.filter((name) => isRejected.get(name)), "");
+  const reasons = assignKeys(`${errors}reasons/`, names, ".json");
+  const rejects = assignKeys(`${errors}rejects/`, names, ".csv");
+  return new Map(files.map(({ key }, i) => {
     const name = names[i] ?? "";
-    const folder = status === "rejected" ? `${errors}files/` : `${prefixes.processed}${runId}/`;
     return [key, {
-      source: fitKey(folder, name, ""),
-      reason: reasons.keyOf(name),
-      rejects: rejects.keyOf(name),
+      source: rejected.get(name) ?? processed.get(name) ?? "",
+      reason: reasons.get(name) ?? "",
+      rejects: rejects.get(name) ?? "",
     }];
   }));
 }
 
-/** Keys made of a prefix, a name and a suffix, none of which is the folder of another. */
-class KeySpace {
-  readonly #prefix: string;
-  readonly #suffix: string;
-  /** Every folder that a name has, as in `a/` and `a/b/` for `a/b/c.csv`. */
-  readonly #folders = new Set<string>();
-
-  constructor(prefix: string, suffix: string) {
-    this.#prefix = prefix;
-    this.#suffix = suffix;
-  }
-
-  reserve(names: readonly string[]): void {
-    for (const name of names) {
-      for (let at = name.indexOf("/"); at >= 0; at = name.indexOf("/", at + 1)) {
-        this.#folders.add(name.slice(0, at));
-      }
+/** The key of each name: prefix, name and suffix where that can be, else one with a hash. */
+function assignKeys(prefix: string, names: readonly string[], suffix: string): Map<string, string> {
+  const folders = new Set(names.flatMap(foldersOf));
+  const keys = new Map<string, string>();
+  for (const name of names) {
+    // Without a suffix a name and a folder of the same name stay what they are in the landing prefix.
+    if (fits(prefix, name, suffix) && (suffix === "" || !folders.has(name + suffix))) {
+      keys.set(name, prefix + name + suffix);
     }
   }
-
-  keyOf(name: string): string {
-    const clashes = this.#folders.has(name + this.#suffix);
-    return clashes ? hashedKey(this.#prefix, name, this.#suffix) : fitKey(this.#prefix, name, this.#suffix);
+  const taken = new Set([...keys.values(), ...folders.values().map((folder) => prefix + folder)]);
+  for (const name of names) {
+    if (keys.has(name)) continue;
+    let key: string, attempt = 0;
+    do key = hashedKey(prefix, name, attempt++, suffix); while (taken.has(key));
+    taken.add(key);
+    keys.set(name, key);
   }
+  return keys;
 }
 
-function fitKey(prefix: string, name: string, suffix: string): string {
-  const key = prefix + name + suffix;
+/** Every folder that a name has: `a` and `a/b` for `a/b/c.csv`. */
+function foldersOf(name: string): string[] {
+  return name.split("/").map((_, i, parts) => parts.slice(0, i).join("/")).slice(1);
+}
+
+function fits(prefix: string, name: string, suffix: string): boolean {
   const segment = name.slice(name.lastIndexOf("/") + 1) + suffix;
-  const fits = byteLength(segment) <= MAX_SEGMENT_BYTES && byteLength(key) <= MAX_KEY_BYTES;
-  return fits ? key : hashedKey(prefix, name, suffix);
+  return byteLength(segment) <= MAX_SEGMENT_BYTES && byteLength(prefix + name + suffix) <= MAX_KEY_BYTES;
 }
 
-/** A short key for a long name: as much of its beginning as fits, and a hash of the whole. */
-function hashedKey(prefix: string, name: string, suffix: string): string {
-  const hash = createHash("sha256").update(name).digest("hex").slice(0, HASH_CHARACTERS);
-  const room = 100;
-  const start = name.replaceAll("/", "_").slice(0, room).replace(/[\ud800-\udbff]$/, "");
+/** A short key for a name: as much of its beginning as fits, and a hash of the whole. */
+function hashedKey(prefix: string, name: string, attempt: number, suffix: string): string {
+  const hash = createHash("sha256").update(`${"~".repeat(attempt)}${name}`).digest("hex").slice(
+    0,
+    HASH_CHARACTERS,
+  );
+  let start = "";
+  for (const character of name.replaceAll("/", "_")) {
+    if (byteLength(start + character) > START_BYTES) break;
+    start += character;
+  }
   return `${prefix}${start}~${hash}${suffix}`;
 }
 

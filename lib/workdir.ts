@@ -66,13 +66,14 @@ export class WorkDir implements Disposable {
   async owner(newId: () => string): Promise<string> {
     const file = join(this.path, "owner");
     try {
-      return (await Deno.readTextFile(file)).trim();
+      const id = (await Deno.readTextFile(file)).trim();
+      if (id !== "") return id;
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw wrapSystemError(error, `Cannot read ${file}`);
-      const id = newId();
-      await writeFileAtomic(file, id + "\n");
-      return id;
     }
+    const id = newId();
+    await writeFileAtomic(file, id + "\n");
+    return id;
   }
 
   /** The folder of a run. */

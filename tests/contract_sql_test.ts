@@ -230,311 +230,100 @@ Deno.test("bindHeader() compares without case, when the contract's names have ca
 
 /** Texts of a type by what the contract makes of them. */
 interface ValueTable {
-  /** Text and value, as DuckDB prints it. */
-  readonly valid: readonly (readonly [string, string])[];
-  readonly invalid: readonly string[];
+  /** `text=value`, the value as DuckDB prints it; separated by white space, `_` stands for a blank. */
+  readonly valid: string;
+  /** Texts, written in the same way. */
+  readonly invalid: string;
 }
 
 /** Invalid for any number or date. */
-const NEVER = [
-  ...[
-    "abc",
-    "NaN",
-    "nan",
-    "Infinity",
-    "inf",
-    "-inf",
-    "NULL",
-    "null",
-    "true",
-    "-",
-    "+",
-    ".",
-    "--1",
-    "+-1",
-    "- 1",
-  ],
-  ...[
-    "1e3",
-    "1E3",
-    "1e0",
-    "1e-0",
-    "0x10",
-    "0b1",
-    "1_000",
-    "1,000",
-    "1 000",
-    "1a",
-    "a1",
-    "$5",
-    "5%",
-    "(5)",
-    "5-",
-    "1/2",
-  ],
-  ...[
-    "'5",
-    '"5"',
-    "\u00a05",
-    "5\u00a0",
-    "\u20035",
-    "\ufeff5",
-    "5\ufeff",
-    "5\0",
-    "\0",
-    "5\n",
-    "\r5",
-    "5\x0b",
-    "\x0c5",
-  ],
-  ...["１", "١", "−1", "½", "5'); DROP TABLE customer; --"],
+const NEVER = String.raw`
+  abc NaN nan Infinity inf -inf NULL null true - + . --1 +-1 -_1 1e3 1E3 1e0 1e-0 0x10 0b1 1,000 1_000 1a a1 $5 5% (5) 5-
+  1/2 '5 "5" １ １２ ١ −1 ½ 5');_DROP_TABLE_customer;_--`;
+
+/** The same, with characters that are blank or look so, but are neither space nor tab. */
+const NEVER_BLANK = [
+  ...["\u00a05", "5\u00a0", "\u20035", "\ufeff5", "5\ufeff", "5\0", "\0", "5\n", "\r5", "5\x0b", "\x0c5"],
+  ...["1\u20285", "\u00a0", "\n"],
 ];
 
-const DIGITS_38 = "12345678901234567890123456789012345678";
+const NINES = "9".repeat(38), DIGITS = "12345678901234567890123456789012345678", ZEROS = "0".repeat(38);
 
 const VALUES: Readonly<Record<string, ValueTable>> = {
   integer: {
-    valid: [
-      ...[["0", "0"], ["1", "1"], ["-1", "-1"], ["+1", "1"], ["007", "7"], ["-007", "-7"], [
-        "+007",
-        "7",
-      ]] as const,
-      ...[["-0", "0"], ["+0", "0"], ["00", "0"], [" 5", "5"], ["5 ", "5"], ["\t5\t", "5"], [
-        " \t -5\t ",
-        "-5",
-      ]] as const,
-      ["9223372036854775807", "9223372036854775807"],
-      ["+9223372036854775807", "9223372036854775807"],
-      ["-9223372036854775808", "-9223372036854775808"],
-      [`${"0".repeat(60)}1`, "1"],
-      [`-${"0".repeat(60)}9223372036854775808`, "-9223372036854775808"],
-    ],
-    invalid: [
-      ...[
-        "1.0",
-        "1.",
-        "1.5",
-        ".5",
-        "0.0",
-        "-0.0",
-        "9223372036854775808",
-        "-9223372036854775809",
-        "1".repeat(40),
-      ],
-      ...["18446744073709551615", "9223372036854775807.0", "5 5", "+ 5", "2023-03-01"],
-    ],
+    valid: `0=0 1=1 -1=-1 +1=1 007=7 -007=-7 +007=7 -0=0 +0=0 00=0 _5=5 5_=5 __-5_=-5 _+5_=5
+      9223372036854775807=9223372036854775807 +9223372036854775807=9223372036854775807
+      -9223372036854775808=-9223372036854775808 ${ZEROS}${ZEROS}1=1 -${ZEROS}9223372036854775808=-9223372036854775808`,
+    invalid: `1.0 1. 1.5 .5 0.0 -0.0 5_5 +_5 9223372036854775808 -9223372036854775809 9223372036854775807.0
+      18446744073709551615 ${DIGITS} ${NINES}${NINES} 2023-03-01`,
   },
   "decimal(10,2)": {
-    valid: [
-      ...[["0", "0.00"], ["1", "1.00"], ["1.5", "1.50"], ["1.50", "1.50"], ["-1.50", "-1.50"], [
-        "+1.5",
-        "1.50",
-      ]] as const,
-      ...[[".5", "0.50"], ["-.5", "-0.50"], ["+.05", "0.05"], ["5.", "5.00"], ["-5.", "-5.00"], [
-        ".0",
-        "0.00",
-      ]] as const,
-      ...[["2.990", "2.99"], ["2.9900000", "2.99"], ["007.1", "7.10"], ["-0", "0.00"], [
-        "-0.00",
-        "0.00",
-      ]] as const,
-      ...[[" 1.5", "1.50"], ["1.5\t", "1.50"], [" \t1 \t", "1.00"], ["0.1", "0.10"], [
-        "00.10",
-        "0.10",
-      ]] as const,
-      ["99999999.99", "99999999.99"],
-      ["-99999999.99", "-99999999.99"],
-      ["+99999999.990", "99999999.99"],
-      [`${"0".repeat(50)}99999999.99${"0".repeat(50)}`, "99999999.99"],
-      [`.01${"0".repeat(60)}`, "0.01"],
-    ],
-    invalid: [
-      ...[
-        "2.999",
-        "0.001",
-        "-0.001",
-        "1.005",
-        "1.0050",
-        "0.0000000001",
-        "99999999.991",
-        "99999999.995",
-        "99999999.999",
-      ],
-      ...[
-        "100000000",
-        "100000000.00",
-        "-100000000",
-        "1".repeat(60),
-        "1.2.3",
-        "1..2",
-        "1,50",
-        "1.5.",
-        "..5",
-        "-.",
-        "+.",
-      ],
-      ...["1.5e1", "15e-1", "1.5E+1", ".e1", "1.5 0", "1. 5", "1.5-", "1.5f", "2023-03-01"],
-    ],
+    valid:
+      `0=0.00 1=1.00 1.5=1.50 1.50=1.50 -1.50=-1.50 +1.5=1.50 .5=0.50 -.5=-0.50 +.05=0.05 5.=5.00 -5.=-5.00
+      .0=0.00 0.=0.00 2.990=2.99 2.9900000=2.99 007.1=7.10 -0=0.00 -0.00=0.00 0.1=0.10 00.10=0.10 _1.5=1.50 1.5_=1.50
+      __+.5__=0.50 99999999.99=99999999.99 -99999999.99=-99999999.99 +99999999.990=99999999.99
+      ${ZEROS}99999999.99${ZEROS}=99999999.99 .01${ZEROS}${ZEROS}=0.01`,
+    invalid:
+      `2.999 0.001 -0.001 1.005 1.0050 0.0000000001 .00${ZEROS}1 99999999.991 99999999.995 99999999.999 100000000
+      100000000.00 -100000000 ${NINES}${NINES} 1.2.3 1..2 1,50 1.5. ..5 -. +. 1.5e1 15e-1 1.5E+1 .e1 1.5_0 1._5 1.5- 1.5f
+      2023-03-01`,
   },
   "decimal(5,0)": {
-    valid: [
-      ...[["0", "0"], ["12345", "12345"], ["99999", "99999"], ["-99999", "-99999"], ["+5", "5"], [
-        "5.",
-        "5",
-      ]] as const,
-      ...[["5.0", "5"], ["5.000", "5"], [".0", "0"], ["-.0", "0"], ["00099999.00", "99999"], [
-        " 7 ",
-        "7",
-      ]] as const,
-    ],
-    invalid: [
-      "100000",
-      "-100000",
-      "99999.5",
-      "0.5",
-      ".5",
-      "4.9",
-      "4.999999999999999999999",
-      "5.01",
-      "5.00000001",
-      "-0.4",
-    ],
+    valid:
+      `0=0 12345=12345 99999=99999 -99999=-99999 +5=5 5.=5 5.0=5 5.000=5 .0=0 -.0=0 00099999.00=99999 _7_=7 7._=7`,
+    invalid: `100000 -100000 99999.5 0.5 .5 4.9 4.99999999999999999999999 5.01 5.00000001 -0.4`,
   },
   "decimal(38,38)": {
-    valid: [
-      ["0", `.${"0".repeat(38)}`],
-      ["-0.0", `.${"0".repeat(38)}`],
-      [".5", `.5${"0".repeat(37)}`],
-      ["+0.25", `.25${"0".repeat(36)}`],
-      [`.${DIGITS_38}`, `.${DIGITS_38}`],
-      [`0.${DIGITS_38}`, `.${DIGITS_38}`],
-      [`-000.${DIGITS_38}000`, `-.${DIGITS_38}`],
-      [`.${"9".repeat(38)}`, `.${"9".repeat(38)}`],
-      [` .${"0".repeat(37)}1\t`, `.${"0".repeat(37)}1`],
-    ],
-    invalid: [
-      "1",
-      "-1",
-      "1.0",
-      "5.5",
-      `.${DIGITS_38}1`,
-      `.${"9".repeat(39)}`,
-      `0.${"0".repeat(38)}1`,
-      `1.${DIGITS_38}`,
-    ],
+    valid:
+      `0=.${ZEROS} -0.0=.${ZEROS} .${DIGITS}=.${DIGITS} 0.${DIGITS}=.${DIGITS} -000.${DIGITS}000=-.${DIGITS}
+      .${NINES}=.${NINES} _.${DIGITS}_=.${DIGITS}`,
+    invalid: `1 -1 1.0 5.5 .${DIGITS}1 .${NINES}9 0.${ZEROS}1 1.${DIGITS}`,
   },
   "decimal(38,0)": {
-    valid: [
-      [DIGITS_38, DIGITS_38],
-      [`-${"9".repeat(38)}`, `-${"9".repeat(38)}`],
-      [`0${"9".repeat(38)}.0`, "9".repeat(38)],
-    ],
-    invalid: [`1${"0".repeat(38)}`, `${"9".repeat(38)}.5`, `-1${"0".repeat(38)}`],
+    valid: `${DIGITS}=${DIGITS} -${NINES}=-${NINES} 0${NINES}.0=${NINES}`,
+    invalid: `1${ZEROS} -1${ZEROS} ${NINES}.5 ${NINES}9`,
   },
   date: {
-    valid: [
-      ...["2023-03-01", "0001-01-01", "9999-12-31", "2024-02-29", "2000-02-29", "1970-01-01", "1582-10-10"]
-        .map((text) => [text, text] as const),
-      ...[[" 2023-03-01", "2023-03-01"], ["2023-03-01\t ", "2023-03-01"], [
-        "\t1999-12-31",
-        "1999-12-31",
-      ]] as const,
-    ],
-    invalid: [
-      ...[
-        "2023-02-29",
-        "1900-02-29",
-        "2100-02-29",
-        "2023-02-30",
-        "2023-04-31",
-        "2023-00-01",
-        "2023-13-01",
-        "2023-01-00",
-      ],
-      ...[
-        "2023-01-32",
-        "0000-01-01",
-        "0000-12-31",
-        "10000-01-01",
-        "02023-03-01",
-        "-2023-03-01",
-        "+2023-03-01",
-      ],
-      ...[
-        "2023-3-1",
-        "2023-03-1",
-        "2023-3-01",
-        "23-03-01",
-        "223-03-01",
-        "2023/03/01",
-        "2023.03.01",
-        "20230301",
-      ],
-      ...[
-        "2023 03 01",
-        "2023-03",
-        "2023",
-        "2023-03-01 00:00:00",
-        "2023-03-01T00:00:00",
-        "2023-03-01Z",
-        "2023-03-01 x",
-      ],
-      ...[
-        "01-03-2023",
-        "01.03.2023",
-        "1 March 2023",
-        "2023-Mar-01",
-        "2023-060",
-        "2023-W09-3",
-        "2023-03-01 (BC)",
-      ],
-      ...[
-        "0044-03-15 (BC)",
-        "epoch",
-        "infinity",
-        "-infinity",
-        "today",
-        "now",
-        "yesterday",
-        "2023‐03‐01",
-        "２０２３-03-01",
-      ],
-      ...[
-        "2023-03-01\n",
-        "\r2023-03-01",
-        "\u00a02023-03-01",
-        "2023- 03-01",
-        "2023-03-0１",
-        "44986",
-        "1677628800",
-      ],
-    ],
+    valid: `2023-03-01=2023-03-01 0001-01-01=0001-01-01 9999-12-31=9999-12-31 2024-02-29=2024-02-29
+      2000-02-29=2000-02-29 1582-10-10=1582-10-10 _2023-03-01=2023-03-01 __1999-12-31__=1999-12-31`,
+    invalid:
+      `2023-02-29 1900-02-29 2100-02-29 2023-02-30 2023-04-31 2023-00-01 2023-13-01 2023-01-00 2023-01-32 0000-01-01
+      0000-12-31 10000-01-01 02023-03-01 -2023-03-01 +2023-03-01 2023-3-1 2023-03-1 2023-3-01 23-03-01 223-03-01 2023/03/01
+      2023.03.01 20230301 2023_03_01 2023-03 2023 2023-03-01_00:00:00 2023-03-01T00:00:00 2023-03-01Z 2023-03-01_x
+      01-03-2023 01.03.2023 1_March_2023 2023-Mar-01 2023-060 2023-W09-3 2023-03-01_(BC) 0044-03-15_(BC) epoch infinity
+      -infinity today now yesterday 2023‐03‐01 ２０２３-03-01 2023-03-0１ 2023-_03-01 44986 1677628800`,
   },
 };
 
-Deno.test("values are exact or invalid, when texts of any form are given", async (test) => {
+/** The texts of a {@linkcode ValueTable}, once with each kind of blank. */
+function textsOf(list: string): string[] {
+  return list.trim().split(/\s+/).flatMap((text) =>
+    text.includes("_") ? [" ", "\t"].map((blank) => text.replaceAll("_", blank)) : [text]
+  );
+}
+
+Deno.test("acceptedSql() takes values exactly or not at all, when texts of any form are given", async (test) => {
   await withEngine(async (engine) => {
     for (const [type, { valid, invalid }] of Object.entries(VALUES)) {
       await test.step(type, async () => {
-        const blank = ["", " ", "\t", " \t \t"];
-        const never = NEVER.filter((text) => !valid.some(([good]) => good === text));
-        const texts = [...valid.map(([text]) => text), ...invalid, ...never, ...blank];
-        const expected = [
-          ...valid.map(([, value]) => value),
-          ...[...invalid, ...never].map(() => "invalid"),
-          ...blank.map(() => "missing"),
-        ];
+        const expected = new Map<string, string>();
+        for (const pair of textsOf(valid)) {
+          const [text = "", value = ""] = pair.split("=");
+          expected.set(text, value);
+        }
+        for (const text of [...textsOf(invalid), ...textsOf(NEVER), ...NEVER_BLANK]) {
+          expected.set(text, "invalid");
+        }
+        for (const text of ["", " ", "\t", " \t \t"]) expected.set(text, "missing");
+        const texts = [...expected.keys()];
         const found = await judgeTexts(engine, type, texts);
-        assert.deepEqual(
-          texts.map((text, i) => [text, found[i]]),
-          texts.map((text, i) => [text, expected[i]]),
-        );
+        assert.deepEqual(texts.map((text, i) => [text, found[i]]), [...expected]);
       });
     }
   });
 });
 
-Deno.test("text is kept as it is, when it is not blank", async () => {
+Deno.test("acceptedSql() keeps text as it is, when it is not blank", async () => {
   const texts = [
     "x",
     " x ",
@@ -549,7 +338,6 @@ Deno.test("text is kept as it is, when it is not blank", async () => {
     "ä😀",
     "\0",
     "\x1f\x10\x01",
-    "x".repeat(5000),
   ];
   await withEngine(async (engine) => {
     assert.deepEqual(await judgeTexts(engine, "text", texts), texts);
@@ -587,7 +375,7 @@ function readDate(text: string): string | null {
   return day <= days ? text : null;
 }
 
-Deno.test("values are what plain arithmetic finds, when texts are near to numbers and dates", async (test) => {
+Deno.test("acceptedSql() finds what plain arithmetic finds, when texts are near to numbers and dates", async (test) => {
   const digits = fc.oneof(
     fc.string({ unit: fc.constantFrom(..."0123456789"), maxLength: 4 }),
     fc.constantFrom(
@@ -630,7 +418,7 @@ Deno.test("values are what plain arithmetic finds, when texts are near to number
   });
 });
 
-Deno.test("a rule rejects, when it gives false or NULL or overflows", async () => {
+Deno.test("rejectsSql() rejects for a rule, when it gives false or NULL or overflows", async () => {
   const contract = contractOf({
     columns: { ...CORE_COLUMNS, discount: "decimal(5,2)" },
     rules: {
@@ -719,7 +507,7 @@ const FAULTS: readonly (readonly [fields: TextRow, reason: string, column: strin
     ],
   ];
 
-Deno.test("a row is rejected for its first fault, when it has all that come after it, too", async () => {
+Deno.test("rejectsSql() names a row's first fault, when it has all that come after it, too", async () => {
   const header = [...CORE_NAMES].toReversed();
   // Going back from the last fault, each row has one more; of two for one column it keeps the one looked for first.
   const rows = FAULTS.map((_, first) => {
@@ -733,7 +521,7 @@ Deno.test("a row is rejected for its first fault, when it has all that come afte
   });
 });
 
-Deno.test("a row is rejected for field_count, when it has one field or any other wrong number", async () => {
+Deno.test("rejectsSql() says field_count, when a row has one field or any other wrong number", async () => {
   const good = CORE_NAMES.map((name) => GOOD[name] ?? "");
   const rows = [good.slice(0, 7), [...good, ""], [...good, "", ""], [...good, "x"], good.slice(0, 1), []];
   await withEngine(async (engine) => {
@@ -749,7 +537,7 @@ Deno.test("a row is rejected for field_count, when it has one field or any other
   });
 });
 
-Deno.test("a reject's detail is short, when the value is long", async () => {
+Deno.test("rejectsSql() gives a short detail, when the value is long", async () => {
   await withEngine(async (engine) => {
     const row = CORE_NAMES.map((name) => name === "price" ? "9".repeat(100_000) : GOOD[name] ?? "");
     const [verdict] = await judge(engine, contractOf(), CORE_NAMES, [row]);

@@ -204,8 +204,10 @@ Deno.test("the heartbeat keeps the lease beyond its time to live, until it is di
 
 Deno.test("release() gives the lease to whoever asks next, and may be repeated", async () => {
   await using under = await openTemporary();
-  const lease = await acquire(under.database, ANN);
+  const lease = await acquire(under.database, ANN, { ttlSeconds: 1 });
   for (let i = 0; i < 2; i++) await lease.release();
+  // Nor does a heartbeat take it back.
+  await new Promise((done) => setTimeout(done, 500));
   using next = await acquire(under.database, BEN);
   await lease.release();
   await held(() => acquire(under.database, ANN), BEN);

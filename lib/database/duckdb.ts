@@ -449,7 +449,7 @@ async function nameTotals(db: Duckdb, view: string, totals: Totals): Promise<boo
   await db.query(
     `CREATE OR REPLACE TEMP VIEW ${view} AS SELECT * FROM read_parquet([${
       totals.files.map(literal).join(", ")
-    }])`,
+    }], hive_partitioning = false)`,
   );
   const [sum] = await db.query(
     `SELECT count(*) AS row_count, CAST(coalesce(sum(total_sales), 0) AS DECIMAL(28,2)) AS total_sales FROM ${view}`,
@@ -571,7 +571,7 @@ function describeOpenFailure(error: unknown, path: string): unknown {
     const what = `the folder ${dirname(path)} must exist, and for a dry run the file too`;
     return new ConfigError("database_missing", `Cannot open the database ${path}: ${what}`, { cause: error });
   }
-  if (/not a valid duckdb database file|unable to read|storage version/i.test(message)) {
+  if (/not a valid duckdb database file|unable to read|storage version|is a directory/i.test(message)) {
     const what = "it is not a DuckDB database file that this version can read";
     return new ConfigError("not_a_database", `Cannot open the database ${path}: ${what}`, { cause: error });
   }
@@ -580,5 +580,13 @@ function describeOpenFailure(error: unknown, path: string): unknown {
 
 function describeFailure(error: unknown, name: string): unknown {
   if (error instanceof PipelineError) return error;
+  const [, column] = /out of range.* casting from source column (\w+)/.exec(messageOf(error)) ?? [];
+  if (column !== undefined) {
+    return new DataError(
+      "dimension_key_type",
+      `Cannot read the dimensions: a ${column} of a dimension table of ${name} does not fit into 64 bits`,
+      { cause: error },
+    );
+  }
   return wrapSystemError(error, `Cannot use the database ${name}`);
 }

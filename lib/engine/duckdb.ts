@@ -11,9 +11,10 @@ import type { Engine, JsonValue, TextFiles, WriteTarget, Written } from "./engin
 const PARQUET_FILE_SIZE = "256MB";
 /** DuckDB's read buffer is 16 times the longest line; below this it would read in needlessly small steps. */
 const LEAST_MAX_LINE_BYTES = 256 * 1024;
-/** Functions that look at something other than their arguments, or do not give the same answer every time. */
-const FORBIDDEN_FUNCTIONS =
-  /^(current_|getvariable$|getenv$|random|rand|setseed|uuid|gen_random|now$|today$|transaction_|txid|get_current|nextval|currval|read_|query|sql_|error$|sleep|write_|pg_|duckdb_|in_search_path|version$|parse_|json_serialize|json_execute|json_deserialize)/;
+/** DuckDB counts the line end with the line. */
+const LINE_END_BYTES = 2;
+/** Functions that look at something other than their arguments, though DuckDB lists them as if they did not. */
+const FORBIDDEN_FUNCTIONS = ["current_setting", "getvariable", "getenv", "error", "query", "query_table"];
 /** What an expression may be made of, as classes of DuckDB's parsed tree. */
 const ALLOWED_CLASSES = new Set([
   "COLUMN_REF",
@@ -53,7 +54,10 @@ class DuckdbEngine implements Engine {
   }
 
   async nameParquet(view: string, files: readonly string[]): Promise<void> {
-    await this.nameQuery(view, `SELECT * FROM read_parquet([${files.map(literal).join(", ")}])`);
+    await this.nameQuery(
+      view,
+      `SELECT * FROM read_parquet([${files.map(literal).join(", ")}], hive_partitioning = false)`,
+    );
   }
 
   async nameText(view: string, source: TextFiles): Promise<void> {
@@ -62,8 +66,8 @@ class DuckdbEngine implements Engine {
     // that looks for quotes on several threads has to guess where a row begins.
     const reader = `read_csv([${source.files.map(literal).join(", ")}], auto_detect = false, header = false,
       columns = {${columns}}, skip = ${source.skipLines}, delim = ${literal(source.delimiter)}, quote = '',
-      escape = '', new_line = '\\n', ignore_errors = true, filename = true,
-      max_line_size = ${Math.max(LEAST_MAX_LINE_BYTES, source.maxLineBytes)})`;
+      escape = '', new_line = '\\n', ignore_errors = true, filename = true, hive_partitioning = false,
+      max_line_size = ${Math.max(LEAST_MAX_LINE_BYTES, source.maxLineBytes + LINE_END_BYTES)})`;
     const number = source.numbered ? "row_number() OVER () AS line_number, " : "";
     await this.nameQuery(view, `SELECT ${number}* FROM ${reader}`);
   }
@@ -122,18 +126,24 @@ class DuckdbEngine implements Engine {
     expression: string,
     columns: Readonly<Record<string, string>>,
   ): Promise<string | null> {
-    const [parsed] = await this.#db.query("SELECT json_serialize_sql($1::VARCHAR) AS tree", [
-      `SELECT (${expression})`,
-    ]);
-    const tree = JSON.parse(String(parsed?.tree)) as SerializedSql;
-    if (tree.error) return tree.error_message ?? "it cannot be parsed";
-    const [statement, ...others] = tree.statements ?? [];
-    const [node, ...rest] = statement?.node.select_list ?? [];
-    if (!node || others.length || rest.length || statement?.node.from_table?.type !== "EMPTY") {
-      return "it must be one expression";
+    // With brackets around it an expression cannot be more than one; without them it cannot be two halves of one.
+    let node: unknown;
+    for (const text of [`SELECT ${expression}`, `SELECT (${expression})`]) {
+      const [parsed] = await this.#db.query("SELECT json_serialize_sql($1::VARCHAR) AS tree", [text]);
+      const found = onlyExpression(String(parsed?.tree));
+      if (typeof found === "string") return found;
+      node = found;
     }
-    const refused = findRefused(node);
-    if (refused) return refused;
+    const used = partsOf(node, Object.keys(columns));
+    if (typeof used === "string") return used;
+    const known = await this.#db.query(
+      `SELECT DISTINCT function_name FROM duckdb_functions() GROUP BY function_name
+       HAVING bool_and(function_type = 'scalar' AND stability = 'CONSISTENT')`,
+    );
+    const scalar = new Set(known.map((row) => String(row.function_name)));
+    for (const name of used) {
+      if (!scalar.has(name) || FORBIDDEN_FUNCTIONS.includes(name)) return `it may not call ${name}`;
+    }
     const sample = Object.entries(columns).map(([name, type]) => `NULL::${type} AS ${identifier(name)}`).join(
       ", ",
     );
@@ -162,14 +172,37 @@ interface SerializedSql {
   }[];
 }
 
-/** The first part of a parsed expression that a rule may not have, in words. */
-function findRefused(node: unknown): string | null {
-  if (Array.isArray(node)) return node.map(findRefused).find((found) => found !== null) ?? null;
-  if (typeof node !== "object" || node === null) return null;
-  if ("class" in node && typeof node.class === "string") {
-    if (!ALLOWED_CLASSES.has(node.class)) return `it may not have a ${node.class.toLowerCase()}`;
-    const name = "function_name" in node ? String(node.function_name) : "";
-    if (FORBIDDEN_FUNCTIONS.test(name.toLowerCase())) return `it may not call ${name}`;
+/** The one expression of a parsed SELECT, or what is wrong in words. */
+function onlyExpression(tree: string): unknown {
+  let parsed: SerializedSql;
+  try {
+    parsed = JSON.parse(tree);
+  } catch {
+    return "it has a number that is too large";
   }
-  return findRefused(Object.values(node));
+  if (parsed.error) return parsed.error_message ?? "it cannot be parsed";
+  const [statement, ...others] = parsed.statements ?? [];
+  const [node, ...rest] = statement?.node.select_list ?? [];
+  const alone = others.length === 0 && rest.length === 0 && statement?.node.from_table?.type === "EMPTY";
+  return alone && node !== null && typeof node === "object" ? node : "it must be one expression";
+}
+
+/** The functions that a parsed expression calls, or, in words, what it may not have. */
+function partsOf(node: unknown, columns: readonly string[]): Set<string> | string {
+  const used = new Set<string>();
+  const names = new Set(columns.map((name) => name.toLowerCase()));
+  const pending = [node];
+  for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
+    if (typeof part !== "object" || part === null) continue;
+    pending.push(...Object.values(part).filter((inner) => inner !== undefined));
+    if (!("class" in part) || typeof part.class !== "string") continue;
+    if (!ALLOWED_CLASSES.has(part.class)) return `it may not have a ${part.class.toLowerCase()}`;
+    if ("function_name" in part) used.add(String(part.function_name).toLowerCase());
+    // A name that is no column may be a keyword with a value, such as current_date.
+    if ("column_names" in part && Array.isArray(part.column_names)) {
+      const name = part.column_names.join(".");
+      if (!names.has(name.toLowerCase())) return `${name} is no column of the contract`;
+    }
+  }
+  return used;
 }

@@ -22,7 +22,7 @@ Times the pipeline beside a bare DuckDB script on the same rows, and compares wh
   --rejects SHARE      share of faulty rows, 0 to 0.5 (default: 0)
   --runs N             runs of both at each size; up to 1,000 rows at least 5 (default: 1)
   --memory-limit SIZE  resources.memoryLimit of the configuration (default: auto)
-  --dir FOLDER         where to work; a tmpfs shows the work without the disk (default: the system's)
+  --dir FOLDER         where to work (default: the system's folder for temporary files)
   --keep               keep what was made
   --help               print this
 `;

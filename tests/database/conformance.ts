@@ -1,0 +1,992 @@
+/**
+ * What every database must do, as cases that run on any of them.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import {
+  type Commit,
+  type Database,
+  LeaseLostError,
+  type LeaseOwner,
+  type LedgerEntry,
+  type MoveOrder,
+  type PendingMove,
+  type Totals,
+} from "../../lib/database/database.ts";
+import { DataError } from "../../lib/errors.ts";
+import { readParquet, sqlText, withDuckdb } from "../support/duckdb.ts";
+import { assertSameRows, type Row, sortRows } from "../support/rows.ts";
+
+/** An empty database of its own for one case. */
+export interface DatabaseUnderTest extends AsyncDisposable {
+  readonly database: Database;
+  /** A folder that the database may read totals from and write snapshots to. */
+  readonly folder: string;
+  /** Runs statements as another program would, while no method is at work; gives the last one's rows, values as text. */
+  sql(...statements: readonly string[]): Promise<readonly Row[]>;
+}
+
+/** Run ids in the order in which the cases begin them; the clock was set back after the first. */
+const RUNS = ["20230403T020000Z-0001", "20230401T020000Z-0002", "20230402T020000Z-0003"] as const;
+const [FIRST, SECOND, THIRD] = RUNS;
+
+const ANN: LeaseOwner = { owner: "work dir of ann", holder: "process 11", runId: FIRST };
+const BEN: LeaseOwner = { owner: "work dir of ben", holder: "process 22", runId: SECOND };
+
+/** Seconds; longer than any test. */
+const LONG = 900;
+
+/** Registers the cases for one kind of database. */
+export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest>): void {
+  /** Registers a case that gets a prepared database. */
+  function test(name: string, body: (under: DatabaseUnderTest) => Promise<void>): void {
+    Deno.test(`${kind}: ${name}`, async () => {
+      await using under = await open();
+      await under.database.prepare();
+      await body(under);
+    });
+  }
+
+  test("prepare() keeps everything, when it is repeated", async (under) => {
+    await loadDimensions(under);
+    await commitRun(under, FIRST, { customers: [[1, "Ann Lee", null, null, "2023-03", "5.00"]] });
+    await under.database.bind();
+    const before = await look(under, FIRST);
+    const binding = await under.database.binding();
+    await under.database.prepare();
+    assert.deepEqual(await look(under, FIRST), before);
+    assert.deepEqual(await under.database.binding(), binding);
+    assert.deepEqual(await under.sql("SELECT count(*) FROM customer"), [["3"]]);
+  });
+
+  test("prepare() makes the reporting tables, when they are missing", async (under) => {
+    assert.deepEqual(await readCustomers(under), []);
+    assert.deepEqual(await readSalesTeam(under), []);
+  });
+
+  test("binding() gives one id for ever, and says whether bind() was called", async ({ database }) => {
+    const { id, bound } = await database.binding();
+    assert.ok(id.length >= 16, `the id ${id} may be another database's too`);
+    assert.equal(bound, false);
+    for (let i = 0; i < 2; i++) {
+      await database.bind();
+      assert.deepEqual(await database.binding(), { id, bound: true });
+    }
+  });
+
+  test("acquireLease() gives a token, when the lease is free", async ({ database }) => {
+    const token = await acquire(database, ANN);
+    assert.ok(token > 0);
+  });
+
+  test("acquireLease() gives a newer token, when the same owner asks again", async ({ database }) => {
+    const first = await acquire(database, ANN);
+    const second = await acquire(database, { ...ANN, holder: "process 12", runId: SECOND });
+    assert.ok(second > first);
+    assert.equal(await database.renewLease(first, LONG), false, "the older token is worth something");
+    assert.equal(await database.renewLease(second, LONG), true);
+    const { holder, runId } = await refused(database, BEN);
+    assert.deepEqual({ holder, runId }, { holder: "process 12", runId: SECOND });
+  });
+
+  test("acquireLease() says who has the lease since when and until when, when another has it", async ({ database }) => {
+    const startMs = Date.now();
+    const token = await acquire(database, ANN);
+    for (let i = 0; i < 2; i++) {
+      const { holder, runId, since, until } = await refused(database, BEN);
+      assert.deepEqual({ holder, runId }, { holder: ANN.holder, runId: ANN.runId });
+      const sinceMs = Date.parse(since);
+      assert.ok(sinceMs > startMs - 60_000 && sinceMs < Date.now() + 60_000, `since ${since}`);
+      assert.equal(Date.parse(until) - sinceMs, LONG * 1000);
+    }
+    assert.equal(await database.renewLease(token, LONG), true, "asking in vain took it away");
+  });
+
+  test("acquireLease() gives a newer token, when the lease of another has expired", async ({ database }) => {
+    const first = await acquire(database, ANN, 0);
+    const second = await acquire(database, BEN);
+    assert.ok(second > first);
+    assert.equal((await refused(database, ANN)).holder, BEN.holder);
+  });
+
+  test("acquireLease() gives a newer token to anybody, when the lease was released", async ({ database }) => {
+    const first = await acquire(database, ANN);
+    for (let i = 0; i < 2; i++) await database.releaseLease(first);
+    const second = await acquire(database, BEN);
+    assert.ok(second > first);
+  });
+
+  test("renewLease() extends the lease, also when it has expired or was released and nobody took it", async ({ database }) => {
+    const expired = await acquire(database, ANN, 0);
+    assert.equal(await database.renewLease(expired, LONG), true);
+    await refused(database, BEN);
+    await database.releaseLease(expired);
+    assert.equal(await database.renewLease(expired, LONG), true);
+    await refused(database, BEN);
+    assert.equal(await database.renewLease(expired, 0), true, "nothing is left of it");
+    await acquire(database, BEN);
+  });
+
+  test("renewLease() and releaseLease() do nothing, when another has taken the lease", async ({ database }) => {
+    const stale = await acquire(database, ANN, 0);
+    await acquire(database, BEN);
+    const held = await refused(database, ANN);
+    assert.equal(await database.renewLease(stale, 10 * LONG), false);
+    await database.releaseLease(stale);
+    assert.deepEqual(await refused(database, ANN), held);
+  });
+
+  test("beginRun() registers a run, also when it is repeated", async ({ database }) => {
+    assert.equal(await database.runState(FIRST), null);
+    const token = await acquire(database, ANN);
+    for (let i = 0; i < 2; i++) {
+      await database.beginRun({ runId: FIRST, token, configHash: "c0ffee" });
+      assert.equal(await database.runState(FIRST), "open");
+    }
+  });
+
+  test("beginRun() abandons the other open runs and no others", async (under) => {
+    const { database } = under;
+    await commitRun(under, FIRST);
+    const token = await begin(database, SECOND);
+    await database.beginRun({ runId: THIRD, token, configHash: "c0ffee" });
+    assert.deepEqual(await states(database), ["committed", "abandoned", "open"]);
+  });
+
+  test("beginRun() changes nothing, when the token is not the newest", async ({ database }) => {
+    const token = await begin(database, FIRST);
+    await acquire(database, { ...ANN, runId: SECOND });
+    await lost(() => database.beginRun({ runId: SECOND, token, configHash: "c0ffee" }));
+    assert.deepEqual(await states(database), ["open", null, null]);
+  });
+
+  test("knownRuns() gives those of the ids that the database has, in any state", async (under) => {
+    const { database } = under;
+    await commitRun(under, FIRST);
+    await begin(database, SECOND);
+    const asked = [SECOND, "20230101T000000Z-ffff", FIRST, "it's 1"];
+    assert.deepEqual(await database.knownRuns(asked), new Set([FIRST, SECOND]));
+    assert.deepEqual(await database.knownRuns([]), new Set());
+  });
+
+  test("finishRun() ends a run that committed nothing, or says that a committed one is published", async (under) => {
+    const { database } = under;
+    for (const state of ["nothing-to-do", "recovered"] as const) {
+      const runId = `${state}-run`;
+      await begin(database, runId);
+      await database.finishRun(runId, "published");
+      assert.equal(await database.runState(runId), "open", "it never was committed");
+      for (let i = 0; i < 2; i++) {
+        await database.finishRun(runId, state);
+        assert.equal(await database.runState(runId), state);
+      }
+    }
+    await commitRun(under, FIRST);
+    for (const state of ["nothing-to-do", "recovered"] as const) {
+      await database.finishRun(FIRST, state);
+      assert.equal(await database.runState(FIRST), "committed", "what is committed cannot be undone");
+    }
+    for (let i = 0; i < 2; i++) {
+      await database.finishRun(FIRST, "published");
+      assert.equal(await database.runState(FIRST), "published");
+    }
+  });
+
+  test("unfinishedRuns() gives committed runs with something to do, in the order of their commits", async (under) => {
+    const { database } = under;
+    assert.deepEqual(await database.unfinishedRuns(), []);
+    const moves = [publish("a"), publish("b"), archive("c")];
+    await commitRun(under, FIRST, { moves });
+    await commitRun(under, SECOND, { moves: moves.slice(2) });
+    await begin(database, THIRD);
+    const open = [
+      { runId: FIRST, openPublishes: 2, openArchives: 1, published: false },
+      { runId: SECOND, openPublishes: 0, openArchives: 1, published: false },
+    ];
+    assert.deepEqual(await database.unfinishedRuns(), open);
+
+    await settle(database, "publish");
+    await database.finishRun(FIRST, "published");
+    await settle(database, "archive", SECOND);
+    assert.deepEqual(await database.unfinishedRuns(), [
+      { runId: FIRST, openPublishes: 0, openArchives: 1, published: true },
+      { runId: SECOND, openPublishes: 0, openArchives: 0, published: false },
+    ]);
+    await settle(database, "archive");
+    await database.finishRun(SECOND, "published");
+    assert.deepEqual(await database.unfinishedRuns(), []);
+  });
+
+  test("snapshot() writes ids as BIGINT and the rest as text, with NULL, blanks and every letter", async (under) => {
+    await loadDimensions(under);
+    const snapshot = await under.database.snapshot(under.folder);
+    assert.deepEqual(
+      Object.entries(snapshot).map(([name, { rowCount }]) => [name, rowCount]),
+      [["customer", 3], ["store", 1], ["product", 2], ["sales_team", 2]],
+    );
+    for (const [name, expected] of Object.entries(SNAPSHOTS)) {
+      const { columns, rows } = await readParquet([snapshot[name as keyof typeof snapshot].file]);
+      assert.deepEqual(columns, expected.columns);
+      assertSameRows(rows, expected.rows, name);
+    }
+  });
+
+  test("snapshot() replaces what is there, and gives no rows of empty tables", async (under) => {
+    await loadDimensions(under);
+    await under.database.snapshot(under.folder);
+    await under.sql(...Object.keys(DIMENSIONS).map((table) => `DELETE FROM ${table}`));
+    const { customer } = await under.database.snapshot(under.folder);
+    assert.equal(customer.rowCount, 0);
+    assert.deepEqual(await readParquet([customer.file]), { columns: SNAPSHOTS.customer.columns, rows: [] });
+  });
+
+  test("snapshot() keeps ids at both ends of 64 bits", async (under) => {
+    await loadDimensions(under);
+    const ids = ["-9223372036854775808", "9223372036854775807"];
+    await under.sql("DELETE FROM store", ...ids.map((id) => `INSERT INTO store VALUES (${id}, NULL, NULL)`));
+    const { store } = await under.database.snapshot(under.folder);
+    assert.deepEqual(sortRows((await readParquet([store.file])).rows), ids.map((id) => [id, null]));
+  });
+
+  test("snapshot() names every table that is missing", async (under) => {
+    await loadDimensions(under);
+    await under.sql("DROP TABLE store", "DROP TABLE sales_team");
+    const { code, message } = await dataError(() => under.database.snapshot(under.folder));
+    assert.equal(code, "missing_dimension_table");
+    assert.match(message, /\bstore\b.*\bsales_team\b/);
+    assert.doesNotMatch(message, /\b(customer|product)\b/);
+  });
+
+  test("snapshot() names the column, when it is missing or its type cannot hold ids", async (under) => {
+    await loadDimensions(under);
+    for (const [table, column, type] of UNFIT_COLUMNS) {
+      await under.sql(
+        `ALTER TABLE ${table} DROP COLUMN ${column}`,
+        ...type === null ? [] : [`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`],
+      );
+      const { code, message } = await dataError(() => under.database.snapshot(under.folder));
+      assert.equal(code, type === null ? "missing_dimension_column" : "dimension_key_type");
+      assert.match(message, new RegExp(`\\b${table}\\b.*\\b${column}\\b`), `${table} ${column} ${type}`);
+      await under.sql(`DROP TABLE ${table}`);
+      await loadDimensions(under, table);
+    }
+    await under.database.snapshot(under.folder);
+  });
+
+  test("acceptedContent() gives what was accepted with rows, and nothing else", async (under) => {
+    const { database } = under;
+    const entry = (content: string, change: Partial<LedgerEntry>) => ledgerEntry(content, change);
+    await commitRun(under, FIRST, {
+      ledger: [
+        entry("accepted", {}),
+        entry("partly", { rowsAccepted: 1, rowsRejected: 1 }),
+        entry("none-good", { rowsAccepted: 0, rowsRejected: 2 }),
+        entry("header-only", { rowsRead: 0, rowsAccepted: 0 }),
+        entry("rejected", { status: "rejected", reason: "too_many_rejects", rowsAccepted: 0 }),
+        entry("duplicate", { status: "duplicate", reason: "same_content", rowsRead: 0, rowsAccepted: 0 }),
+        entry("unread", {
+          sha256: null,
+          status: "rejected",
+          reason: "bad_gzip",
+          rowsRead: 0,
+          rowsAccepted: 0,
+        }),
+      ],
+    });
+    const asked = [
+      "accepted",
+      "partly",
+      "none-good",
+      "header-only",
+      "rejected",
+      "duplicate",
+      "unread",
+      "new",
+    ];
+    assert.deepEqual(
+      await database.acceptedContent(asked.map(sha256)),
+      new Set(["accepted", "partly", "none-good"].map(sha256)),
+    );
+    assert.deepEqual(
+      await database.acceptedContent([sha256("new"), sha256("accepted")]),
+      new Set([sha256("accepted")]),
+    );
+    assert.deepEqual(await database.acceptedContent([]), new Set());
+  });
+
+  test("knownKeys() gives those of the keys that the ledger has, whatever became of them", async (under) => {
+    const statuses = ["accepted", "rejected", "duplicate"] as const;
+    const ledger = statuses.map((status) => ledgerEntry(`${status}.csv`, { status }));
+    await commitRun(under, FIRST, { ledger });
+    const asked = ["new.csv", ...statuses.map((status) => `${status}.csv`)];
+    assert.deepEqual(await under.database.knownKeys(asked), new Set(asked.slice(1)));
+    assert.deepEqual(await under.database.knownKeys([]), new Set());
+  });
+
+  test("commit() adds totals in one row, when two runs have the same key and month", async (under) => {
+    await commitRun(under, FIRST, {
+      customers: [[1, "Ann Lee", "1 Elm St", "555", "2023-03", "100.10"], [
+        2,
+        null,
+        null,
+        null,
+        "2023-03",
+        "1.00",
+      ]],
+      sales: [[121, 1, "Ada", "2023-03", "100.10"], [121, 2, null, "2023-03", "1.00"]],
+    });
+    await commitRun(under, SECOND, {
+      customers: [[1, "Ann Lee", "1 Elm St", "555", "2023-03", "0.95"], [
+        1,
+        "Ann Lee",
+        "1 Elm St",
+        "555",
+        "2023-04",
+        "-7.00",
+      ]],
+      sales: [[121, 1, "Ada", "2023-03", "0.95"], [122, 1, "Ada", "2023-03", "3.00"]],
+    });
+    assertSameRows(await readCustomers(under), [
+      ["1", "Ann Lee", "1 Elm St", "555", "2023-03", "101.05"],
+      ["1", "Ann Lee", "1 Elm St", "555", "2023-04", "-7.00"],
+      ["2", null, null, null, "2023-03", "1.00"],
+    ], "customers_data_mart");
+    assertSameRows(await readSalesTeam(under), [
+      ["121", "1", "Ada", "2023-03", "101.05", "1.01"],
+      ["121", "2", null, "2023-03", "1.00", "0.00"],
+      ["122", "1", "Ada", "2023-03", "3.00", "0.03"],
+    ], "sales_team_data_mart");
+  });
+
+  test("commit() takes the newest name, address and number into the rows that it adds to, and only there", async (under) => {
+    await commitRun(under, FIRST, {
+      customers: ["2023-02", "2023-03"].map((month) => [1, "Ann Lee", "1 Elm St", "555", month, "1.00"]),
+      sales: ["2023-02", "2023-03"].map((month) => [121, 1, "Ada", month, "1.00"]),
+    });
+    await commitRun(under, SECOND, {
+      customers: [[1, "Ann Ray", null, "556", "2023-03", "1.00"]],
+      sales: [[121, 1, null, "2023-03", "1.00"]],
+    });
+    assertSameRows(await readCustomers(under), [
+      ["1", "Ann Lee", "1 Elm St", "555", "2023-02", "1.00"],
+      ["1", "Ann Ray", null, "556", "2023-03", "2.00"],
+    ], "customers_data_mart");
+    assertSameRows(await readSalesTeam(under), [
+      ["121", "1", "Ada", "2023-02", "1.00", "0.01"],
+      ["121", "1", null, "2023-03", "2.00", "0.02"],
+    ], "sales_team_data_mart");
+  });
+
+  test("commit() gives the incentive to the first of a store and month, to all who tie, to none at 0 or less", async (under) => {
+    await commitRun(under, FIRST, {
+      sales: [
+        [121, 1, "first", "2023-03", "200.00"],
+        [121, 2, "second", "2023-03", "199.99"],
+        [121, 3, "third", "2023-03", "-1.00"],
+        [121, 2, "second", "2023-04", "10.00"],
+        [122, 1, "ties", "2023-03", "50.00"],
+        [122, 3, "ties", "2023-03", "50.00"],
+        [122, 2, "behind", "2023-03", "49.99"],
+        [123, 1, "nothing sold", "2023-03", "0.00"],
+        [123, 2, "all returned", "2023-03", "-5.00"],
+        [124, 2, "all returned", "2023-03", "-5.00"],
+      ],
+    });
+    assertSameRows(await readSalesTeam(under), [
+      ["121", "1", "first", "2023-03", "200.00", "2.00"],
+      ["121", "2", "second", "2023-03", "199.99", "0.00"],
+      ["121", "3", "third", "2023-03", "-1.00", "0.00"],
+      ["121", "2", "second", "2023-04", "10.00", "0.10"],
+      ["122", "1", "ties", "2023-03", "50.00", "0.50"],
+      ["122", "3", "ties", "2023-03", "50.00", "0.50"],
+      ["122", "2", "behind", "2023-03", "49.99", "0.00"],
+      ["123", "1", "nothing sold", "2023-03", "0.00", "0.00"],
+      ["123", "2", "all returned", "2023-03", "-5.00", "0.00"],
+      ["124", "2", "all returned", "2023-03", "-5.00", "0.00"],
+    ], "sales_team_data_mart");
+  });
+
+  test("commit() moves the incentive within the stores and months that it adds to, and leaves the others", async (under) => {
+    await commitRun(under, FIRST, {
+      sales: [
+        [121, 1, "Ada", "2023-03", "100.00"],
+        [121, 2, "Bob", "2023-03", "90.00"],
+        [121, 1, "Ada", "2023-02", "100.00"],
+        [122, 3, "Cat", "2023-03", "100.00"],
+        [123, 4, "Dan", "2023-03", "100.00"],
+        [124, 5, "Eve", "2023-03", "100.00"],
+      ],
+    });
+    await commitRun(under, SECOND, {
+      incentivePercent: "2",
+      sales: [
+        [121, 2, "Bob", "2023-03", "20.00"],
+        [122, 6, "Fay", "2023-03", "100.00"],
+        [123, 4, "Dan", "2023-03", "-100.00"],
+      ],
+    });
+    assertSameRows(await readSalesTeam(under), [
+      ["121", "1", "Ada", "2023-03", "100.00", "0.00"],
+      ["121", "2", "Bob", "2023-03", "110.00", "2.20"],
+      ["121", "1", "Ada", "2023-02", "100.00", "1.00"],
+      ["122", "3", "Cat", "2023-03", "100.00", "2.00"],
+      ["122", "6", "Fay", "2023-03", "100.00", "2.00"],
+      ["123", "4", "Dan", "2023-03", "0.00", "0.00"],
+      ["124", "5", "Eve", "2023-03", "100.00", "1.00"],
+    ], "sales_team_data_mart");
+  });
+
+  test("commit() rounds the incentive half up, at any percent", async (under) => {
+    for (const [i, [incentivePercent, incentives]] of Object.entries(INCENTIVES).entries()) {
+      // Each is the first of a store of its own.
+      const sales = incentives.map((
+        [total],
+        store,
+      ): SalesTotal => [store, 1, "Ada", `2023-0${i + 1}`, total]);
+      await commitRun(under, `run-${i}`, { incentivePercent, sales });
+    }
+    const expected = Object.values(INCENTIVES).flatMap((incentives, i) =>
+      incentives.map((
+        [total, incentive],
+        store,
+      ) => [`${store}`, "1", "Ada", `2023-0${i + 1}`, total, incentive])
+    );
+    assertSameRows(await readSalesTeam(under), expected, "sales_team_data_mart");
+  });
+
+  test("commit() reads all files of a total", async (under) => {
+    const parts = await Promise.all([
+      writeTotals(under, "customer", [[1, "Ann Lee", null, null, "2023-03", "1.50"]]),
+      writeTotals(under, "customer", [[2, "Ben Roy", null, null, "2023-03", "2.25"]]),
+    ]);
+    const files = parts.flatMap((part) => part.files);
+    await commitRun(under, FIRST, { customerTotals: { files, rowCount: 2, totalSales: "3.75" } });
+    assert.equal((await readCustomers(under)).length, 2);
+  });
+
+  test("commit() changes nothing more, when it is repeated, also after the run is published", async (under) => {
+    const commit = await commitRun(under, FIRST, FULL_RUN);
+    const once = await look(under, FIRST);
+    assert.equal(once.customers.length, 3);
+    assert.equal(once.archives.length, 1);
+    assert.equal(await under.database.commit(commit), "committed");
+    assert.deepEqual(await look(under, FIRST), once);
+    await under.database.finishRun(FIRST, "published");
+    const published = await look(under, FIRST);
+    assert.equal(await under.database.commit(commit), "committed");
+    assert.deepEqual(await look(under, FIRST), published);
+  });
+
+  test("commit() succeeds, when the lease has expired and nobody has taken it", async (under) => {
+    const token = await begin(under.database, FIRST);
+    await under.database.renewLease(token, 0);
+    assert.equal(await under.database.commit(await newCommit(under, FIRST, token, FULL_RUN)), "committed");
+    assert.equal(await under.database.runState(FIRST), "committed");
+  });
+
+  test("commit() fails and changes nothing, when another has taken the lease", async (under) => {
+    const token = await begin(under.database, FIRST);
+    const commit = await newCommit(under, FIRST, token, FULL_RUN);
+    await under.database.renewLease(token, 0);
+    await acquire(under.database, BEN);
+    const before = await look(under, FIRST);
+    await lost(() => under.database.commit(commit));
+    assert.deepEqual(await look(under, FIRST), before);
+    assert.equal(before.state, "open");
+  });
+
+  for (
+    const [what, end] of [
+      [
+        "was abandoned",
+        (database: Database, token: number) =>
+          database.beginRun({ runId: SECOND, token, configHash: "c0ffee" }),
+      ],
+      ["has found nothing to do", (database: Database) => database.finishRun(FIRST, "nothing-to-do")],
+    ] as const
+  ) {
+    test(`commit() fails and changes nothing, when the run ${what}`, async (under) => {
+      const token = await begin(under.database, FIRST);
+      await end(under.database, token);
+      const before = await look(under, FIRST);
+      await assert.rejects(async () =>
+        await under.database.commit(await newCommit(under, FIRST, token, FULL_RUN))
+      );
+      assert.deepEqual(await look(under, FIRST), before);
+    });
+  }
+
+  test("commit() fails and changes nothing, when the database does not know the run", async (under) => {
+    const token = await acquire(under.database, ANN);
+    const before = await look(under, FIRST);
+    await assert.rejects(async () =>
+      await under.database.commit(await newCommit(under, FIRST, token, FULL_RUN))
+    );
+    assert.deepEqual(await look(under, FIRST), before);
+    assert.equal(before.state, null);
+  });
+
+  for (const part of ["customerTotals", "salesTotals"] as const) {
+    test(`commit() fails and changes nothing, when ${part} are not as they were announced`, async (under) => {
+      const token = await begin(under.database, FIRST);
+      const commit = await newCommit(under, FIRST, token, FULL_RUN);
+      const attempt = (wrong: Partial<Totals>) =>
+        under.database.commit({ ...commit, [part]: { ...commit[part], ...wrong } });
+      const before = await look(under, FIRST);
+      for (const wrong of [{ rowCount: 2 }, { totalSales: "8.01" }]) {
+        assert.equal((await dataError(() => attempt(wrong))).code, "totals_changed", JSON.stringify(wrong));
+      }
+      await assert.rejects(attempt({ files: [join(under.folder, "missing.parquet")] }));
+      assert.deepEqual(await look(under, FIRST), before);
+      assert.equal(await under.database.commit(commit), "committed");
+    });
+  }
+
+  test("commit() takes a run that accepted nothing", async (under) => {
+    const ledger = [ledgerEntry("bad.csv", { status: "rejected", reason: "empty_file", sha256: null })];
+    await commitRun(under, FIRST, { ledger });
+    assert.equal(await under.database.runState(FIRST), "committed");
+    assert.deepEqual(await readCustomers(under), []);
+    assert.deepEqual(await under.database.knownKeys(["bad.csv"]), new Set(["bad.csv"]));
+  });
+
+  test("pendingMoves() gives the open moves of a kind as they were committed, oldest run first", async (under) => {
+    const { database } = under;
+    const publishes = [publish("one"), publish("two")];
+    const archives = [archive("one"), { ...archive("two"), localCopy: null, sizeBytes: 2 ** 53 - 1 }];
+    await commitRun(under, FIRST, { moves: [...publishes, ...archives] });
+    await commitRun(under, SECOND, { moves: archives });
+    await begin(database, THIRD);
+    const found = await database.pendingMoves("archive");
+    assert.deepEqual(found.map(({ runId }) => runId), [FIRST, FIRST, SECOND, SECOND]);
+    for (const runId of [FIRST, SECOND]) {
+      assert.deepEqual(
+        sortMoves(found.filter((move) => move.runId === runId).map(orderOf)),
+        sortMoves(archives),
+      );
+    }
+    assert.deepEqual(sortMoves((await database.pendingMoves("publish")).map(orderOf)), sortMoves(publishes));
+    const ids = [...found, ...await database.pendingMoves("publish")].map(({ id }) => id);
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  test("settleMoves() takes moves off the list, done or lost, also when it is repeated", async (under) => {
+    const { database } = under;
+    await commitRun(under, FIRST, { moves: ["a", "b", "c"].map(archive) });
+    const [a, b, c] = await database.pendingMoves("archive");
+    await database.settleMoves([]);
+    assert.equal((await database.pendingMoves("archive")).length, 3);
+    for (let i = 0; i < 2; i++) {
+      await database.settleMoves([{ id: a!.id, outcome: "done" }, { id: c!.id, outcome: "lost" }]);
+      assert.deepEqual(await database.pendingMoves("archive"), [b]);
+    }
+  });
+
+  test("publishedObjects() gives what a run published, settled or not", async (under) => {
+    const { database } = under;
+    const moves = [publish("a"), { ...publish("b"), sizeBytes: 0 }, archive("c")];
+    await commitRun(under, FIRST, { moves });
+    await commitRun(under, SECOND, { moves: [publish("d")] });
+    const [first] = await database.pendingMoves("publish");
+    await database.settleMoves([{ id: first!.id, outcome: "done" }]);
+    const found = await database.publishedObjects(FIRST);
+    const byKey = found.toSorted((a, b) => a.key < b.key ? -1 : 1);
+    const expected = moves.slice(0, 2).map(({ to, sizeBytes }) => ({ key: to, sizeBytes }));
+    assert.deepEqual(byKey, expected.toSorted((a, b) => a.key < b.key ? -1 : 1));
+    assert.deepEqual(await database.publishedObjects("20230101T000000Z-ffff"), []);
+  });
+
+  test("keys are bytes: none is altered, and none is taken for another", async (under) => {
+    const { database } = under;
+    // Each has a neighbour that a careless comparison takes for it.
+    const known = ODD_KEYS.filter((_, i) => i % 2 === 0), other = ODD_KEYS.filter((_, i) => i % 2 === 1);
+    const moves = known.map((key): MoveOrder => ({
+      ...archive("x"),
+      from: key,
+      to: `to/${key}`,
+      localCopy: key,
+    }));
+    const ledger = known.map((key) => ledgerEntry(key, { destination: `to/${key}` }));
+    await commitRun(under, FIRST, { moves, ledger });
+    assert.deepEqual(
+      sortMoves((await database.pendingMoves("archive")).map(orderOf)),
+      sortMoves(moves),
+    );
+    assert.deepEqual(await database.knownKeys([...known, ...other]), new Set(known));
+    await database.settleMoves(
+      (await database.pendingMoves("archive")).map(({ id }) => ({ id, outcome: "done" })),
+    );
+
+    await commitRun(under, SECOND, { moves: moves.map((move) => ({ ...move, kind: "publish" })) });
+    const published = await database.publishedObjects(SECOND);
+    assert.deepEqual(published.map(({ key }) => key).sort(), known.map((key) => `to/${key}`).sort());
+  });
+
+  test("commit() takes 20,000 files, and their moves are settled at once", async (under) => {
+    const { database } = under;
+    const names = Array.from({ length: 20_000 }, (_, i) => `sales_data/store-${i % 1000}/${i}.csv`);
+    await commitRun(under, FIRST, {
+      moves: names.map(archive),
+      ledger: names.map((key) => ledgerEntry(key)),
+    });
+    const pending = await database.pendingMoves("archive");
+    assert.equal(pending.length, names.length);
+    assert.equal((await database.knownKeys(names)).size, names.length);
+    assert.equal((await database.acceptedContent(names.map(sha256))).size, names.length);
+    await database.settleMoves(pending.map(({ id }) => ({ id, outcome: "done" })));
+    assert.deepEqual(await database.pendingMoves("archive"), []);
+  });
+}
+
+/** customer_id, full_name, address, phone_number, sales_month, total_sales */
+type CustomerTotal = [number, string | null, string | null, string | null, string, string];
+/** store_id, sales_person_id, full_name, sales_month, total_sales */
+type SalesTotal = [number, number, string | null, string, string];
+
+/** What a run commits; nothing where it is left out. */
+interface RunContent extends Partial<Omit<Commit, "runId" | "token">> {
+  readonly customers?: readonly CustomerTotal[];
+  readonly sales?: readonly SalesTotal[];
+}
+
+/** By percent: a total and its incentive. */
+const INCENTIVES: Readonly<Record<string, readonly (readonly [total: string, incentive: string])[]>> = {
+  "0": [["46463.50", "0.00"], ["0.01", "0.00"]],
+  "1": [
+    ["46463.50", "464.64"],
+    ["46463.49", "464.63"],
+    ["0.50", "0.01"],
+    ["0.49", "0.00"],
+    // The nearest floating point numbers of these are below the half.
+    ["100.50", "1.01"],
+    ["114.50", "1.15"],
+  ],
+  "1.2345": [
+    ["3000.00", "37.04"],
+    ["2000.00", "24.69"],
+    ["0.01", "0.00"],
+    ["12345678901234567890123456.78", "152407406035740740603574.07"],
+  ],
+  "0.0001": [["4999.99", "0.00"], ["5000.00", "0.01"]],
+  "12.5": [["0.04", "0.01"], ["0.03", "0.00"]],
+  "100": [["99999999999999999999999999.98", "99999999999999999999999999.98"], ["0.01", "0.01"]],
+};
+
+/** Pairs of a key and one that it must not be taken for. */
+const ODD_KEYS: readonly string[] = [
+  ["A.csv", "a.csv"],
+  ["trailing spaces.csv  ", "trailing spaces.csv"],
+  [" leading.csv", "leading.csv"],
+  ['it\'s "quoted" `here`.csv', `it''s "quoted" \`here\`.csv`],
+  ["line\nend\r\n.csv", "line\\nend\\r\\n.csv"],
+  ["tab\t.csv", "tab .csv"],
+  ["back\\slash\\.csv", "backslash.csv"],
+  ["\\N", "NULL"],
+  ["caf\u00e9.csv", "cafe\u0301.csv"],
+  ["stra\u00dfe.csv", "strasse.csv"],
+  ["\u{1f600}/\u{20000}.csv", "\u{1f601}/\u{20000}.csv"],
+  ["100%_[a]*?.csv", "100x_a.csv"],
+  ['{"json": ["$1", "?", null]}', '{"json":["$1","?",null]}'],
+  ["null", ""],
+  ["0012", "12"],
+  ["/a//b/../c.csv", "a/c.csv"],
+  // With "to/" before it this is as long as a key may be.
+  ["x".repeat(1021), "x".repeat(1020)],
+].flat();
+
+/** The dimension tables, with columns that the pipeline does not use, and other types than it writes. */
+const DIMENSIONS: Readonly<Record<string, { readonly columns: string; readonly rows: readonly string[] }>> = {
+  customer: {
+    columns: `first_name VARCHAR(100), customer_id INTEGER, last_name VARCHAR(100), address VARCHAR(200),
+      pincode INTEGER, phone_number VARCHAR(20), customer_joining_date DATE`,
+    rows: [
+      "'Ann', 1, 'Lee', '1 Elm St', 110001, '0555', DATE '2020-02-29'",
+      "NULL, NULL, NULL, NULL, NULL, NULL, NULL",
+      "' It''s \u00c5sa\u{1f600} ', 2, '', '', 7, 'x', NULL",
+    ],
+  },
+  store: {
+    columns: "id BIGINT, store_manager_name VARCHAR(100), reviews VARCHAR(200)",
+    rows: ["121, 'Mo', NULL"],
+  },
+  product: { columns: "name VARCHAR(100), id SMALLINT", rows: ["'sugar', 1", "'Sugar ', 1"] },
+  sales_team: {
+    columns: `id DECIMAL(18,0), first_name VARCHAR(100), last_name VARCHAR(100), manager_id INTEGER,
+      is_manager VARCHAR(1), address VARCHAR(200), pincode VARCHAR(10), joining_date DATE`,
+    rows: ["1, 'Ada', NULL, 10, 'N', NULL, '01', NULL", "10, 'Mo', NULL, NULL, 'Y', NULL, NULL, NULL"],
+  },
+};
+
+/** Columns that a snapshot needs, with a type that does not do, or `null` for a column that is missing. */
+const UNFIT_COLUMNS: readonly (readonly [table: string, column: string, type: string | null])[] = [
+  ["sales_team", "pincode", null],
+  ["customer", "customer_id", null],
+  ["customer", "customer_id", "VARCHAR(20)"],
+  ["store", "id", "DECIMAL(10,2)"],
+  ["sales_team", "manager_id", "DOUBLE"],
+];
+
+/** What a snapshot has of them. */
+const SNAPSHOTS = {
+  customer: {
+    columns: [
+      "customer_id BIGINT",
+      "first_name VARCHAR",
+      "last_name VARCHAR",
+      "address VARCHAR",
+      "pincode VARCHAR",
+      "phone_number VARCHAR",
+    ],
+    rows: [
+      ["1", "Ann", "Lee", "1 Elm St", "110001", "0555"],
+      [null, null, null, null, null, null],
+      ["2", " It's \u00c5sa\u{1f600} ", "", "", "7", "x"],
+    ],
+  },
+  store: { columns: ["id BIGINT", "store_manager_name VARCHAR"], rows: [["121", "Mo"]] },
+  product: { columns: ["id BIGINT", "name VARCHAR"], rows: [["1", "sugar"], ["1", "Sugar "]] },
+  sales_team: {
+    columns: [
+      "id BIGINT",
+      "manager_id BIGINT",
+      "first_name VARCHAR",
+      "last_name VARCHAR",
+      "is_manager VARCHAR",
+      "address VARCHAR",
+      "pincode VARCHAR",
+    ],
+    rows: [["1", "10", "Ada", null, "N", null, "01"], ["10", null, "Mo", null, "Y", null, null]],
+  },
+} as const;
+
+/** A run that has something of everything, whose totals are 3 rows of 8.00. */
+const FULL_RUN: RunContent = {
+  customers: [
+    [1, "Ann Lee", "1 Elm St", "555", "2023-03", "1.00"],
+    [1, "Ann Lee", "1 Elm St", "555", "2023-04", "3.00"],
+    [2, "Ben Roy", null, null, "2023-04", "4.00"],
+  ],
+  sales: [
+    [121, 1, "Ada", "2023-03", "1.00"],
+    [121, 1, "Ada", "2023-04", "3.00"],
+    [121, 2, "Bob", "2023-04", "4.00"],
+  ],
+  ledger: [ledgerEntry("known.csv")],
+  moves: [publish("part-0.parquet"), archive("known.csv")],
+};
+
+/** Makes and fills the dimension tables, or one of them, as somebody else does. */
+async function loadDimensions({ sql }: DatabaseUnderTest, only?: string): Promise<void> {
+  const wanted = Object.entries(DIMENSIONS).filter(([table]) => table === (only ?? table));
+  await sql(...wanted.flatMap(([table, { columns, rows }]) => [
+    `CREATE TABLE ${table} (${columns})`,
+    `INSERT INTO ${table} VALUES ${rows.map((row) => `(${row})`).join(", ")}`,
+  ]));
+}
+
+async function acquire(database: Database, owner: LeaseOwner, ttlSeconds = LONG): Promise<number> {
+  const answer = await database.acquireLease(owner, ttlSeconds);
+  assert.ok("token" in answer, `the lease was refused: ${JSON.stringify(answer)}`);
+  return answer.token;
+}
+
+/** Asks for the lease, which must be refused; gives who has it. */
+async function refused(database: Database, owner: LeaseOwner) {
+  const answer = await database.acquireLease(owner, LONG);
+  assert.ok("heldBy" in answer, `${owner.owner} got the lease`);
+  return answer.heldBy;
+}
+
+/** Takes the lease, always as the same owner, and begins a run; gives the token. */
+async function begin(database: Database, runId: string): Promise<number> {
+  const token = await acquire(database, { ...ANN, runId });
+  await database.beginRun({ runId, token, configHash: "c0ffee" });
+  return token;
+}
+
+async function newCommit(
+  under: DatabaseUnderTest,
+  runId: string,
+  token: number,
+  { customers = [], sales = [], ...content }: RunContent,
+): Promise<Commit> {
+  return {
+    runId,
+    token,
+    customerTotals: await writeTotals(under, "customer", customers),
+    salesTotals: await writeTotals(under, "sales", sales),
+    incentivePercent: "1",
+    ledger: [],
+    moves: [],
+    ...content,
+  };
+}
+
+/** Begins and commits a run; gives what it committed. */
+async function commitRun(under: DatabaseUnderTest, runId: string, content: RunContent = {}): Promise<Commit> {
+  const token = await begin(under.database, runId);
+  const commit = await newCommit(under, runId, token, content);
+  assert.equal(await under.database.commit(commit), "committed");
+  return commit;
+}
+
+const TOTALS_TYPES = {
+  customer: {
+    customer_id: "BIGINT",
+    full_name: "VARCHAR",
+    address: "VARCHAR",
+    phone_number: "VARCHAR",
+    sales_month: "VARCHAR",
+    total_sales: "DECIMAL(28,2)",
+  },
+  sales: {
+    store_id: "BIGINT",
+    sales_person_id: "BIGINT",
+    full_name: "VARCHAR",
+    sales_month: "VARCHAR",
+    total_sales: "DECIMAL(28,2)",
+  },
+} as const;
+
+/** Writes totals as a transform would; no file where there are no rows. */
+async function writeTotals(
+  { folder }: DatabaseUnderTest,
+  kind: keyof typeof TOTALS_TYPES,
+  rows: readonly (readonly (string | number | null)[])[],
+): Promise<Totals> {
+  if (rows.length === 0) return { files: [], rowCount: 0, totalSales: "0.00" };
+  const file = join(folder, `${crypto.randomUUID()}.parquet`);
+  const types = Object.entries(TOTALS_TYPES[kind]);
+  const values = rows.map((row) =>
+    `(${row.map((value) => value === null ? "NULL" : sqlText(String(value))).join(", ")})`
+  );
+  const selected = types.map(([name, type], i) => `CAST(column${i} AS ${type}) AS ${name}`);
+  await withDuckdb(":memory:", async (connection) => {
+    const names = types.map((_, i) => `column${i}`).join(", ");
+    await connection.run(
+      `COPY (SELECT ${selected.join(", ")} FROM (VALUES ${values.join(", ")}) given(${names}))
+       TO ${sqlText(file)} (FORMAT parquet)`,
+    );
+  });
+  const hundredths = rows.reduce((sum, row) => sum + BigInt(String(row.at(-1)).replace(".", "")), 0n);
+  return { files: [file], rowCount: rows.length, totalSales: formatHundredths(hundredths) };
+}
+
+function formatHundredths(value: bigint): string {
+  const digits = String(value < 0n ? -value : value).padStart(3, "0");
+  return `${value < 0n ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`;
+}
+
+function ledgerEntry(key: string, change: Partial<LedgerEntry> = {}): LedgerEntry {
+  return {
+    key,
+    etag: sha256(`version of ${key}`),
+    sizeBytes: 17,
+    lastModified: "2023-04-01T01:00:00.123456789Z",
+    sha256: sha256(key),
+    status: "accepted",
+    reason: null,
+    rowsRead: 2,
+    rowsAccepted: 2,
+    rowsRejected: 0,
+    destination: `sales_data_processed/RUN/${key}`,
+    ...change,
+  };
+}
+
+function publish(name: string): MoveOrder {
+  return {
+    kind: "publish",
+    from: `_staging/RUN/${name}`,
+    to: `sales_data_mart/run_id=RUN/${name}`,
+    etag: sha256(name),
+    sizeBytes: 4096,
+    lastModified: null,
+    localCopy: `sales_data_mart/${name}`,
+  };
+}
+
+function archive(name: string): MoveOrder {
+  return {
+    kind: "archive",
+    from: name,
+    to: `sales_data_processed/RUN/${name}`,
+    etag: sha256(name),
+    sizeBytes: 17,
+    lastModified: "2023-04-01T01:00:00.123456789Z",
+    localCopy: "files/1.csv",
+  };
+}
+
+/** A pending move as it was ordered. */
+function orderOf({ id: _id, runId: _runId, ...order }: PendingMove): MoveOrder {
+  return order;
+}
+
+function sortMoves(moves: readonly MoveOrder[]): MoveOrder[] {
+  return moves.toSorted((a, b) => Buffer.compare(Buffer.from(a.from), Buffer.from(b.from)));
+}
+
+/** Settles all open moves of a kind, or those of one run. */
+async function settle(database: Database, kind: MoveOrder["kind"], runId?: string): Promise<void> {
+  const open = (await database.pendingMoves(kind)).filter((move) =>
+    runId === undefined || move.runId === runId
+  );
+  await database.settleMoves(open.map(({ id }) => ({ id, outcome: "done" })));
+}
+
+async function states(database: Database) {
+  return await Promise.all(RUNS.map((runId) => database.runState(runId)));
+}
+
+async function readCustomers({ sql }: DatabaseUnderTest): Promise<Row[]> {
+  return sortRows(
+    await sql(`SELECT customer_id, full_name, address, phone_number, sales_month, total_sales
+      FROM customers_data_mart`),
+  );
+}
+
+async function readSalesTeam({ sql }: DatabaseUnderTest): Promise<Row[]> {
+  return sortRows(
+    await sql(`SELECT store_id, sales_person_id, full_name, sales_month, total_sales, incentive
+      FROM sales_team_data_mart`),
+  );
+}
+
+/** Everything that a commit changes, as far as the contract shows it. */
+async function look(under: DatabaseUnderTest, runId: string) {
+  const { database } = under;
+  return {
+    state: await database.runState(runId),
+    unfinished: await database.unfinishedRuns(),
+    publishes: await database.pendingMoves("publish"),
+    archives: await database.pendingMoves("archive"),
+    published: await database.publishedObjects(runId),
+    known: await database.knownKeys(["known.csv"]),
+    accepted: await database.acceptedContent([sha256("known.csv")]),
+    customers: await readCustomers(under),
+    salesTeam: await readSalesTeam(under),
+  };
+}
+
+function sha256(content: string): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+async function dataError(act: () => Promise<unknown>): Promise<DataError> {
+  try {
+    await act();
+  } catch (error) {
+    assert.ok(error instanceof DataError, `failed with ${error}`);
+    return error;
+  }
+  assert.fail("did not fail");
+}
+
+async function lost(act: () => Promise<unknown>): Promise<void> {
+  await assert.rejects(act, LeaseLostError);
+}

@@ -1,0 +1,158 @@
+/**
+ * The pipeline task as a crash test starts it: the product itself, whose store, database and engine are watched from
+ * outside. At one chosen call it says so on stderr and kills itself, stops itself, or goes on for the test to act.
+ *
+ * Run like `tasks/pipeline.ts`, with `--allow-run` (Deno asks for it where a process signals itself) and the point as
+ * JSON in `CRASH_POINT`.
+ *
+ * @module
+ */
+import { DuckDBConnection } from "@duckdb/node-api";
+import { main } from "../../lib/command.ts";
+import type { Config } from "../../lib/config_schema.ts";
+import { openDuckdbDatabase } from "../../lib/database/duckdb.ts";
+import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
+import { openFolderStore } from "../../lib/store/folder.ts";
+import { pipeline } from "../../tasks/pipeline.ts";
+import { AT_POINT, type CrashPoint } from "./crash_point.ts";
+
+/** A database file stays open for a moment after a call; this is longer. */
+const LINGER_MS = 100;
+
+/** Wraps the parts of the world so that the process meets its end at the point. */
+class Watch {
+  readonly #point: CrashPoint;
+  readonly #pattern: RegExp;
+  /** Calls that have not returned. */
+  readonly #underWay = new Set<unknown>();
+  #lastReturnMs = 0;
+  #seen = 0;
+  /** Resolves when the process has been paused and woken; the others' calls wait for it. */
+  #pause: Promise<void> | null = null;
+
+  constructor(point: CrashPoint) {
+    this.#point = point;
+    this.#pattern = new RegExp(point.match ?? "");
+  }
+
+  /** Watches all calls of a part of the world. */
+  watch<T extends object>(contract: "store" | "database" | "engine", target: T): T {
+    return new Proxy(target, {
+      get: (_, name) => {
+        // The target itself as `this`: private fields know no proxy.
+        const member = Reflect.get(target, name, target);
+        if (typeof member !== "function") return member;
+        const call = `${contract}.${String(name)}`;
+        return (...args: unknown[]) => {
+          const act = () => this.#call(call, args, () => this.#note(member.apply(target, args)));
+          return this.#pause ? this.#pause.then(act) : act();
+        };
+      },
+    });
+  }
+
+  /** Watches the statements of every DuckDB, to die within a transaction. */
+  watchStatements(): void {
+    const call = this.#call.bind(this);
+    const { runAndReadAll } = DuckDBConnection.prototype;
+    DuckDBConnection.prototype.runAndReadAll = function (...args) {
+      return call("duckdb.statement", args, () => runAndReadAll.apply(this, args));
+    };
+  }
+
+  #call<T>(call: string, args: readonly unknown[], act: () => T): T {
+    if (this.#point.call !== call || !this.#pattern.test(textOf(args))) return act();
+    return this.#around(act) as T;
+  }
+
+  async #around(act: () => unknown): Promise<unknown> {
+    const { when, then, nth = 1 } = this.#point;
+    const isHere = when !== "after" && ++this.#seen === nth;
+    using _ = isHere && then === "stop" ? await this.#quieten() : null;
+    if (isHere && when === "before") this.#strike();
+    const acting = act();
+    if (isHere && when === "during") {
+      await nextTick();
+      this.#strike();
+    }
+    const result = await acting;
+    if (when === "after" && ++this.#seen === nth) this.#strike();
+    return result;
+  }
+
+  #strike(): void {
+    const { then = "kill" } = this.#point;
+    Deno.stderr.writeSync(new TextEncoder().encode(`${AT_POINT}\n`));
+    if (then !== "go on") Deno.kill(Deno.pid, then === "kill" ? "SIGKILL" : "SIGSTOP");
+  }
+
+  /** Waits until nothing is under way, and keeps it so: paused with the database's file open, nobody else could have it. */
+  async #quieten(): Promise<Disposable> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#pause = promise;
+    while (this.#underWay.size > 0 || performance.now() - this.#lastReturnMs < LINGER_MS) await nextTick();
+    return {
+      [Symbol.dispose]: () => {
+        this.#pause = null;
+        resolve();
+      },
+    };
+  }
+
+  #note<T>(result: T): T {
+    if (!(result instanceof Promise)) return result;
+    this.#underWay.add(result);
+    const over = () => {
+      this.#underWay.delete(result);
+      this.#lastReturnMs = performance.now();
+    };
+    result.then(over, over);
+    return result;
+  }
+}
+
+/** Lets everything that can go on without the disk or the clock go on. */
+function nextTick(): Promise<void> {
+  return new Promise((done) => setTimeout(done));
+}
+
+function textOf(args: readonly unknown[]): string {
+  const withoutBytes = (_: string, value: unknown) => value instanceof Uint8Array ? null : value;
+  return args.map((arg) => typeof arg === "string" ? arg : JSON.stringify(arg, withoutBytes)).join(" ");
+}
+
+function requireEmbedded<T extends Config["store"] | Config["database"], K extends T["kind"]>(
+  config: T,
+  kind: K,
+): Extract<T, { kind: K }> {
+  if (config.kind !== kind) {
+    throw new RangeError(`the crash tests run on the embedded default, not on ${config.kind}`);
+  }
+  return config as Extract<T, { kind: K }>;
+}
+
+if (import.meta.main) {
+  const watch = new Watch(JSON.parse(Deno.env.get("CRASH_POINT") ?? "{}"));
+  watch.watchStatements();
+  await main({
+    name: "pipeline",
+    description: "Runs all stages of a night and crashes at a point.",
+    options: ["dry-run"],
+    releaseLease: true,
+    run: pipeline,
+  }, {
+    async openStore(config) {
+      return watch.watch("store", await openFolderStore(requireEmbedded(config, "folder").path, Date.now));
+    },
+    openDatabase(config, options) {
+      const { path } = requireEmbedded(config, "duckdb");
+      return watch.watch(
+        "database",
+        openDuckdbDatabase({ ...options, path, newId: () => crypto.randomUUID() }),
+      );
+    },
+    async openEngine(options) {
+      return watch.watch("engine", await openDuckdbEngine(options));
+    },
+  });
+}

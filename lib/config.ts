@@ -55,6 +55,11 @@ export async function loadWorkDir(path: string, env: Environment): Promise<strin
   return resolve(dirname(document.path), given);
 }
 
+/** The error for a value that only turns out to be wrong when it is used, with file, line and key. */
+export async function configFault(path: string, key: readonly string[], what: string): Promise<ConfigError> {
+  return problem(await readDocument(path), [...key], what);
+}
+
 /** The configuration without its secrets, as the manifest keeps it. */
 export function freezeConfig(config: Config): FrozenConfig {
   const frozen = structuredClone(config);

@@ -6,6 +6,7 @@
 import type { Config } from "./config_schema.ts";
 import type { Database } from "./database/database.ts";
 import type { Engine } from "./engine/engine.ts";
+import type { ConfigError } from "./errors.ts";
 import type { Lease } from "./lease.ts";
 import type { Log } from "./log.ts";
 import type { Manifest } from "./manifest.ts";
@@ -27,6 +28,8 @@ export interface StageContext {
 export interface DownloadContext extends StageContext {
   /** The effective configuration. */
   readonly config: Config;
+  /** The error for a value of the configuration that turns out to be wrong; says where it stands. */
+  configFault(key: readonly string[], what: string): Promise<ConfigError>;
   /** Of the run that begins. */
   readonly runId: string;
   /** Changes nothing: no lease, no registration, a temporary run folder. */

@@ -8,7 +8,7 @@
  */
 import { resolve } from "node:path";
 import type { Config } from "./config_schema.ts";
-import { type Environment, freezeConfig, loadConfig, loadWorkDir } from "./config.ts";
+import { configFault, type Environment, freezeConfig, loadConfig, loadWorkDir } from "./config.ts";
 import type { ComputeContext, DownloadContext, RemoteContext, StageContext } from "./context.ts";
 import type { Database } from "./database/database.ts";
 import type { Engine } from "./engine/engine.ts";
@@ -103,6 +103,7 @@ export class Session implements AsyncDisposable {
     this.manifest = await stage({
       ...this.#stage,
       config,
+      configFault: (key, what) => configFault(this.#options.configPath, key, what),
       runId,
       dryRun: this.dryRun,
       runFolder: this.#runFolder,

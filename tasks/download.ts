@@ -15,7 +15,7 @@ import type { DownloadContext } from "../lib/context.ts";
 import { contractSqlTypes } from "../lib/contract_sql.ts";
 import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";
 import { downloadFile } from "../lib/download_file.ts";
-import { ConfigError, DataError } from "../lib/errors.ts";
+import { AccessError, ConfigError, DataError } from "../lib/errors.ts";
 import { classifyName } from "../lib/landing.ts";
 import { type Manifest, newManifest, type SourceFile } from "../lib/manifest.ts";
 import { isVersion, ObjectError, type ObjectTrouble, type ObjectVersion } from "../lib/store/store.ts";
@@ -30,7 +30,7 @@ export async function download(context: DownloadContext): Promise<Manifest> {
   if (!dryRun) await database.prepare();
   const token = dryRun ? 0 : (await context.acquireLease()).token;
   await checkBinding(store, database, config.prefixes);
-  await checkRunsKnown(store, database, config.prefixes);
+  const staged = await checkRunsKnown(store, database, config.prefixes);
   const frozen = freezeConfig(config);
   if (!dryRun) await database.beginRun({ runId, token, configHash: configHash(frozen) });
   const leftovers = (await database.unfinishedRuns()).map((run) => run.runId);
@@ -45,7 +45,9 @@ export async function download(context: DownloadContext): Promise<Manifest> {
     await markKnownContent(context, manifest.files);
   }
   const taken = manifest.files.filter((file) => file.status !== "skipped");
-  manifest.work = taken.length > 0 ? "files" : leftovers.length > 0 ? "leftovers" : "nothing";
+  // What a run that lost its lease still staged is left over too: upload sweeps it.
+  const leftOver = leftovers.length + staged.length > 0;
+  manifest.work = taken.length > 0 ? "files" : leftOver ? "leftovers" : "nothing";
   if (manifest.work === "nothing" && !dryRun) await database.finishRun(runId, "nothing-to-do");
   log.info("Run {runId}: {fileCount} new files, {leftoverCount} earlier runs to finish", {
     runId,
@@ -56,15 +58,13 @@ export async function download(context: DownloadContext): Promise<Manifest> {
 }
 
 /** Rules are SQL from the configuration: nothing but an expression over the contract's columns may be in one. */
-async function checkRules({ config, engine }: DownloadContext): Promise<void> {
+async function checkRules({ config, configFault, engine }: DownloadContext): Promise<void> {
   const types = contractSqlTypes(config.contract);
   for (const [name, rule] of Object.entries(config.contract.rules)) {
     const fault = await engine.checkExpression(rule.check, types);
-    if (fault === null) continue;
-    throw new ConfigError(
-      "invalid_rule",
-      `contract.rules.${name}.check: "${rule.check}" is no rule: ${fault}`,
-    );
+    if (fault !== null) {
+      throw await configFault(["contract", "rules", name, "check"], `"${rule.check}": ${fault}`);
+    }
   }
 }
 
@@ -90,13 +90,28 @@ async function listNew({ config, store, database, log, signal }: DownloadContext
     signal.throwIfAborted();
     listed ||= page.length > 0;
     for (const entry of page) {
-      if (classifyName(entry.key.slice(source.length)) === "left_alone") continue;
+      if (!isVersion(entry)) refusePrefix(entry, source, store.name);
+      // A folder that cannot be read is left alone by its name, but may hold source files.
+      const name = entry.key.slice(source.length).replace(/\/$/, isVersion(entry) ? "/" : "/unread.csv");
+      if (classifyName(name) === "left_alone") continue;
       if (isVersion(entry) && pending.has(identityOf(entry))) continue;
       found.push(entry);
     }
   }
   if (!listed) log.warn("There is nothing below {source} in {store}", { source, store: store.name });
   return found;
+}
+
+/** Where the landing prefix itself cannot be read the night cannot begin. */
+function refusePrefix({ key, problem }: ObjectTrouble, source: string, storeName: string): void {
+  if (key !== source && key !== source.replace(/\/$/, "")) return;
+  if (problem === "access_denied") {
+    throw new AccessError(`Cannot read ${source} in ${storeName}: access denied; check its owner and mode`);
+  }
+  throw new ConfigError(
+    "unreadable_prefix",
+    `Cannot read ${source} in ${storeName}: it is a symlink or no folder; put a real folder there`,
+  );
 }
 
 function identityOf(version: ObjectVersion | PendingMove): string {

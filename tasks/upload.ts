@@ -25,6 +25,7 @@ export async function upload(context: RemoteContext): Promise<void> {
     await drainMoves("publish", moveContext(context));
     await writeCompletionRecords(context);
   }
+  if (work === "leftovers") await sweepStaging(context);
   if (work === "files") {
     const state = await database.runState(runId);
     if (state === "open") {

@@ -7,9 +7,9 @@
 import assert from "node:assert/strict";
 import pMap from "p-map";
 import type { CrashPoint } from "./support/crash_point.ts";
-import { assertSameOutcome, type Outcome, readNightEnd } from "./support/crash_outcome.ts";
+import { assertSameOutcome, type Outcome, readNightEnd } from "./support/outcome.ts";
 import { type Ended, startPipeline, summaryOf } from "./support/crash_process.ts";
-import { copyWorkspace, deliverFiles, joinWorkspace } from "./support/crash_workspace.ts";
+import { copyWorkspace, deliverFiles, joinWorkspace } from "./support/copies.ts";
 import { runPipeline, type Summary } from "./support/task.ts";
 import { createWorkspace, goldenPath, loadDimensions, type Workspace } from "./support/workspace.ts";
 

@@ -6,8 +6,8 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { assertSameOutcome, readOutcome } from "./support/crash_outcome.ts";
-import { copyWorkspace } from "./support/crash_workspace.ts";
+import { assertSameOutcome, readNightEnd } from "./support/outcome.ts";
+import { copyWorkspace } from "./support/copies.ts";
 import {
   parseSummary,
   REPOSITORY,
@@ -82,7 +82,7 @@ Deno.test("stages give what pipeline gives, when each runs alone", async (test) 
       await passStage(staged, stage);
     }
     await runPipeline(whole.config);
-    assertSameOutcome(await readOutcome(staged), await readOutcome(whole));
+    assertSameOutcome((await readNightEnd(staged)).outcome, (await readNightEnd(whole)).outcome);
   });
 
   await test.step("twice in a row, which is harmless", async () => {
@@ -93,7 +93,7 @@ Deno.test("stages give what pipeline gives, when each runs alone", async (test) 
       await passStage(staged, stage);
     }
     await runPipeline(whole.config);
-    assertSameOutcome(await readOutcome(staged), await readOutcome(whole));
+    assertSameOutcome((await readNightEnd(staged)).outcome, (await readNightEnd(whole)).outcome);
   });
 });
 
@@ -114,7 +114,7 @@ Deno.test("a corrupt manifest stops a stage with 65, and pipeline sets it aside,
   await deliverNight(fresh, 1);
   await using undisturbed = await copyWorkspace(fresh);
   await runPipeline(undisturbed.config);
-  const expected = await readOutcome(undisturbed);
+  const expected = (await readNightEnd(undisturbed)).outcome;
 
   await test.step("before the commit", async () => {
     await using workspace = await copyWorkspace(fresh);
@@ -123,7 +123,7 @@ Deno.test("a corrupt manifest stops a stage with 65, and pipeline sets it aside,
     await assertStopped(workspace, "validate");
     const { state, recovered } = await runPipeline(workspace.config);
     assert.deepEqual({ state, recovered }, { state: "committed", recovered: [] });
-    assertSameOutcome(await readOutcome(workspace), expected);
+    assertSameOutcome((await readNightEnd(workspace)).outcome, expected);
   });
 
   await test.step("after the commit", async () => {
@@ -133,7 +133,7 @@ Deno.test("a corrupt manifest stops a stage with 65, and pipeline sets it aside,
     await assertStopped(workspace, "move");
     const { state, recovered } = await runPipeline(workspace.config);
     assert.deepEqual({ state, recovered }, { state: "recovered", recovered: [runId] });
-    assertSameOutcome(await readOutcome(workspace), expected);
+    assertSameOutcome((await readNightEnd(workspace)).outcome, expected);
   });
 });
 

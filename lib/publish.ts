@@ -31,7 +31,11 @@ export async function stageObjects(context: RemoteContext): Promise<MoveOrder[]>
     signal.throwIfAborted();
     await lease.hold(`stage ${to}`);
     const from = `${prefixes.staging}${runId}/${index}`;
-    const staged = await store.put(from, source);
+    const staged = await store.put(from, source).catch(async (error) => {
+      // Another run that has taken the lease may have swept what was being written.
+      await lease.hold(`stage ${to}`);
+      throw error;
+    });
     if (staged === null) throw new Error(`${from} was not written`);
     step.advance();
     const { etag, sizeBytes } = staged;

@@ -186,11 +186,8 @@ Deno.test("pipeline exits with 143 or 130 within 5 s, and a rerun completes, whe
 Deno.test("pipeline cannot commit nor go on, when it wakes and another owner has taken its lease", async (test) => {
   // Half of it is waiting: all at once.
   await eachStep(test, [
-    { name: "paused before it stages something", run: pauseBeforeStaging },
-    {
-      name: "paused while it stages something",
-      run: () => pause({ when: "during", call: "store.put", match: "^_staging/" }, "committed"),
-    },
+    { name: "paused before it stages something", run: () => pauseStaging("before") },
+    { name: "paused while it stages something", run: () => pauseStaging("during") },
     {
       name: "paused before its commit",
       run: () => pause({ when: "before", call: "database.commit" }, "committed"),
@@ -371,10 +368,9 @@ async function pause(
   await check(other);
 }
 
-/** What the run stages when it wakes is nobody's: the next upload has to sweep it. */
-function pauseBeforeStaging(): Promise<void> {
-  const point: CrashPoint = { when: "before", call: "store.put", match: "^_staging/" };
-  return pause(point, "committed", async (other) => {
+/** What the run still stages when it wakes is nobody's: the next upload has to sweep it. */
+function pauseStaging(when: "before" | "during"): Promise<void> {
+  return pause({ when, call: "store.put", match: "^_staging/" }, "committed", async (other) => {
     assert.notDeepEqual((await readNightEnd(other)).left, [], "nothing was staged on waking");
     await deliverFiles(other, THIRD_NIGHT);
     assert.equal((await runPipeline(other.config)).state, "committed");

@@ -345,6 +345,32 @@ Deno.test("checkFiles() says of each rejected row line, reason, column, detail a
   });
 });
 
+Deno.test("checkFiles() finds every wrong number of fields, when one too few and one too many even out", async () => {
+  const short = row().slice(0, row().lastIndexOf(","));
+  const contents = {
+    "even": file(row(), short, `${row()},`, row()),
+    "even, and a bad row": file(`${row()},`, row({ quantity: "0" }), short),
+    "even twice": file(short, `${row()},,`, short, row(), row({ quantity: "0" })),
+    "none": file(row(), row({ quantity: "0" })),
+  };
+  await withCheck(async (check) => {
+    const { rejects, accepted } = await check(contents);
+    const found = Object.fromEntries(
+      Object.entries(rejects).map((
+        [key, rows],
+      ) => [key, rows.map(({ line, reason }) => `${line} ${reason}`)]),
+    );
+    assert.deepEqual(found, {
+      "even": ["3 field_count", "4 field_count"],
+      "even, and a bad row": ["2 field_count", "3 rule", "4 field_count"],
+      "even twice": ["2 field_count", "3 field_count", "4 field_count", "6 rule"],
+      "none": ["3 rule"],
+    });
+    const counts = Object.entries(accepted).map(([key, rows]) => [key, rows.length]);
+    assert.deepEqual(Object.fromEntries(counts), { "even": 2, "even twice": 1, "none": 1 });
+  });
+});
+
 Deno.test("checkFiles() gives a row its first line and its whole text, when rows span lines", async () => {
   const name = '"an ""apple""\r\n\nfrom abroad"';
   const spanning = row({ product_name: name, customer_id: "9" });

@@ -105,6 +105,7 @@ class DuckdbDatabase implements Database {
 
   prepare(): Promise<void> {
     return this.#transaction(async (db) => {
+      if (await schemaVersion(db) === SCHEMA_VERSION) return;
       for (const [table, columns] of Object.entries(TABLES)) {
         await db.query(`CREATE TABLE IF NOT EXISTS ${table} (${columns})`);
       }
@@ -396,6 +397,17 @@ class DuckdbDatabase implements Database {
 /** A relation of the JSON array in `$1`. */
 function rowsOf(columns: Readonly<Record<string, string>>): string {
   return `SELECT unnest(from_json($1::JSON, ${literal(JSON.stringify([columns]))}), recursive := true)`;
+}
+
+/** Of the pipeline's own tables; 0 where there are none, or a run was cut off that made them. */
+async function schemaVersion(db: Duckdb): Promise<number> {
+  const [found] = await db.query(
+    "SELECT count(*) AS tables FROM duckdb_tables() WHERE table_name IN (SELECT unnest(from_json($1::JSON, '[\"VARCHAR\"]')))",
+    [JSON.stringify(Object.keys(TABLES))],
+  );
+  if (Number(found?.tables) < Object.keys(TABLES).length) return 0;
+  const [schema] = await db.query("SELECT version FROM pipeline_schema");
+  return Number(schema?.version ?? 0);
 }
 
 async function runState(db: Duckdb, runId: string): Promise<RunState | null> {

@@ -44,6 +44,7 @@ export async function openDuckdbEngine(
 
 class DuckdbEngine implements Engine {
   readonly #db: Duckdb;
+  #scalar: Set<string> | undefined;
 
   constructor(db: Duckdb) {
     this.#db = db;
@@ -136,11 +137,7 @@ class DuckdbEngine implements Engine {
     }
     const used = partsOf(node, Object.keys(columns));
     if (typeof used === "string") return used;
-    const known = await this.#db.query(
-      `SELECT DISTINCT function_name FROM duckdb_functions() GROUP BY function_name
-       HAVING bool_and(function_type = 'scalar' AND stability = 'CONSISTENT')`,
-    );
-    const scalar = new Set(known.map((row) => String(row.function_name)));
+    const scalar = await this.#scalarFunctions();
     for (const name of used) {
       if (!scalar.has(name) || FORBIDDEN_FUNCTIONS.includes(name)) return `it may not call ${name}`;
     }
@@ -156,6 +153,17 @@ class DuckdbEngine implements Engine {
       if (error instanceof PipelineError || !(error instanceof Error)) throw error;
       return error.message.split("\n")[0] ?? "it does not bind";
     }
+  }
+
+  /** Functions whose result follows from their arguments, row by row. */
+  async #scalarFunctions(): Promise<Set<string>> {
+    this.#scalar ??= new Set(
+      (await this.#db.query(
+        `SELECT function_name FROM duckdb_functions() GROUP BY function_name
+         HAVING bool_and(function_type = 'scalar' AND stability = 'CONSISTENT')`,
+      )).map((row) => String(row.function_name)),
+    );
+    return this.#scalar;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

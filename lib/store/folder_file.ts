@@ -46,6 +46,7 @@ export class FileReader implements Content, Disposable {
     private readonly file: Deno.FsFile,
   ) {}
 
+  /** Opens a file; `openedMs` is the wall clock's time. */
   static open(path: string, key: string, openedMs: number): FileReader {
     const file = Deno.openSync(path);
     try {
@@ -72,6 +73,7 @@ export class FileReader implements Content, Disposable {
     return null;
   }
 
+  /** Closes the file. */
   [Symbol.dispose](): void {
     this.file.close();
   }

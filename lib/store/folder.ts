@@ -6,7 +6,7 @@
  *
  * @example
  * ```ts
- * await using store = await openFolderStore("data/store", Date.now);
+ * await using store = await openFolderStore(await Deno.makeTempDir(), Date.now);
  * await store.put("sales_data/a.csv", { bytes: new TextEncoder().encode("customer_id\n") });
  * ```
  * @module

@@ -15,6 +15,8 @@ const LEAST_MAX_LINE_BYTES = 256 * 1024;
 const LINE_END_BYTES = 2;
 /** Functions that look at something other than their arguments, though DuckDB lists them as if they did not. */
 const FORBIDDEN_FUNCTIONS = ["current_setting", "getvariable", "getenv", "error", "query", "query_table"];
+/** Operators that DuckDB has as functions; asking its catalog about them would take longer than all else. */
+const OPERATORS = new Set(["+", "-", "*", "/", "//", "%", "~~", "!~~"]);
 /** What an expression may be made of, as classes of DuckDB's parsed tree. */
 const ALLOWED_CLASSES = new Set([
   "COLUMN_REF",
@@ -137,10 +139,16 @@ class DuckdbEngine implements Engine {
     }
     const used = partsOf(node, Object.keys(columns));
     if (typeof used === "string") return used;
-    const scalar = await this.#scalarFunctions();
-    for (const name of used) {
+    const called = used.difference(OPERATORS);
+    const scalar = called.size > 0 ? await this.#scalarFunctions() : called;
+    for (const name of called) {
       if (!scalar.has(name) || FORBIDDEN_FUNCTIONS.includes(name)) return `it may not call ${name}`;
     }
+    return await this.#bindBoolean(expression, columns);
+  }
+
+  /** What is wrong with the type of an expression over the columns; `null` where it is boolean. */
+  async #bindBoolean(expression: string, columns: Readonly<Record<string, string>>): Promise<string | null> {
     const sample = Object.entries(columns).map(([name, type]) => `NULL::${type} AS ${identifier(name)}`).join(
       ", ",
     );

@@ -68,7 +68,7 @@ export async function drainMoves(kind: MoveOrder["kind"], context: MoveContext):
         step.advance();
       }, { concurrency: CONCURRENCY });
     } finally {
-      // Also when interrupted: the less has to be found done again by the next run.
+      // Also when one of them failed. After a signal there is no time: the next run finds these done already.
       if (settled.length > 0 && !signal.aborted) await database.settleMoves(settled);
     }
   }

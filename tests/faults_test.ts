@@ -399,7 +399,7 @@ const OBSTACLES: readonly Obstacle[] = [
     attempt: (workspace) => runWithMode(workspace, join(workspace.workDir, "runs"), 0o555),
     exitCode: 77,
     code: "access_denied",
-    says: ["/work/runs/", "access denied", "mode"],
+    says: ["work/runs/", "access denied", "mode"],
   },
   {
     ...needsMounts("the work dir is on a read-only file system"),
@@ -420,7 +420,7 @@ const OBSTACLES: readonly Obstacle[] = [
     exitCode: 75,
     code: "disk_full",
     says: NO_MOUNTS === null
-      ? ["/work/runs/", "disk is full", "free some space and run again"]
+      ? ["work/runs/", "disk is full", "free some space and run again"]
       : ["run again"],
   })),
   // The last one: the run that is begun keeps the lease, and its own work dir goes on with it at once.

@@ -136,6 +136,13 @@ export function wrapSystemError(error: unknown, action: string): unknown {
       options,
     );
   }
+  if (/EFBIG|File too large/i.test(text)) {
+    return new UnavailableError(
+      "disk_full",
+      `${action}: a file may not grow further; raise the file size limit (ulimit -f) or the quota, and run again`,
+      options,
+    );
+  }
   if (/EROFS|Read-only file system/i.test(text)) {
     return new AccessError(`${action}: the file system is read-only; choose a writable folder`, options);
   }

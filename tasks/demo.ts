@@ -91,13 +91,15 @@ function table(rows: readonly Row[]): string[] {
   );
 }
 
-function openDatabase(): Promise<Duckdb> {
-  return Duckdb.open({
-    path: DATABASE,
+async function openDatabase(): Promise<Duckdb> {
+  const db = await Duckdb.open({
     allowedFolders: [HOME],
+    databaseFile: DATABASE,
     spillFolder: join(HOME, "spill"),
     resources: { memoryLimit: "auto", threads: "auto" },
   });
+  await db.attach();
+  return db;
 }
 
 function exists(path: string): Promise<boolean> {

@@ -126,18 +126,20 @@ async function snapshotDimensions(
   await Deno.mkdir(join(runFolder, "dimensions"));
   const snapshot = await database.snapshot(join(runFolder, "dimensions"));
   const names = Object.keys(DIMENSIONS) as DimensionName[];
-  for (const name of names) {
-    await engine.nameParquet(name, [snapshot[name].file]);
-    await engine.nameQuery("keys", `SELECT ${DIMENSIONS[name].key} AS dimension_key FROM ${name}`);
-    const violations = await engine.query(duplicateKeys);
-    if (violations.length === 0) continue;
-    const keys = violations.map((row) => row.dimension_key ?? "NULL").join(", ");
+  for (const name of names) await engine.nameParquet(name, [snapshot[name].file]);
+  const keys = names.map((name) =>
+    `SELECT '${name}' AS dimension, ${DIMENSIONS[name].key} AS dimension_key FROM ${name}`
+  );
+  await engine.nameQuery("keys", keys.join(" UNION ALL "));
+  const violations = await engine.query(duplicateKeys);
+  const name = names.find((name) => name === violations[0]?.dimension);
+  if (name !== undefined) {
+    const found = violations.filter(({ dimension }) => dimension === name);
     throw new DataError(
       "duplicate_dimension_key",
-      `Cannot use the dimension ${name}: its key ${
-        DIMENSIONS[name].key
-      } has duplicates or NULL (${keys}), which ` +
-        `would multiply sales; correct the table ${name} and run again`,
+      `Cannot use the dimension ${name}: its key ${DIMENSIONS[name].key} has duplicates or NULL ` +
+        `(${found.map((row) => row.dimension_key ?? "NULL").join(", ")}), which would multiply sales; ` +
+        `correct the table ${name} and run again`,
     );
   }
   return Object.fromEntries(names.map((name) => [name, `dimensions/${name}.parquet`]));

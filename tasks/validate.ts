@@ -12,7 +12,6 @@ import type { ComputeContext } from "../lib/context.ts";
 import { checkFiles, joinWritten } from "../lib/contract_check.ts";
 import { nameWithin, type Written } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
-import { destinations } from "../lib/landing.ts";
 import type { SourceFile } from "../lib/manifest.ts";
 import rejectsCsv from "./sql/rejects.sql" with { type: "text" };
 
@@ -25,7 +24,7 @@ const REJECTS_FILES_PER_WRITE = 100;
 /** Fills in what became of each file, and the accepted_sales dataset. */
 export async function validate(context: ComputeContext): Promise<void> {
   const { manifest, runFolder, engine, log } = context;
-  const { config, files, runId } = manifest;
+  const { config, files } = manifest;
   for (const [name, file] of Object.entries(manifest.dimensions)) {
     await engine.nameParquet(name, [join(runFolder, file)]);
   }
@@ -55,8 +54,6 @@ export async function validate(context: ComputeContext): Promise<void> {
   manifest.accepted = { rowCount, files: parts.map((file) => nameWithin(runFolder, file)) };
   await writeRejects(joinWritten([first.rejects, second.rejects]), context);
   assertCounts(files, rowCount);
-  const clashes = destinations(files, runId, config.prefixes).size;
-  if (clashes !== files.length) throw new Error("two files of the run have the same key");
   log.info("Validated {fileCount} files: {accepted} rows accepted, {rejected} rejected", {
     fileCount: open.length,
     accepted: files.reduce((sum, file) => sum + file.rowsAccepted, 0),

@@ -73,7 +73,7 @@ Deno.test("loadConfig() takes what is given, and a rules or columns object in pl
     "store": { "kind": "s3", "bucket": "b", "endpoint": "http://127.0.0.1:7070", "forcePathStyle": true },
     "database": { "kind": "mysql", "host": "h", "database": "d", "user": "u", "password": "",
                   "tls": { "mode": "required", "caFile": "ca.pem" } },
-    "workDir": "/work",
+    "workDir": "/var/nightly",
     "prefixes": { "source": "in/2023/" },
     "contract": { "rules": {}, "unknownKeys": "fail" },
     "csv": { "delimiter": "\\t" },
@@ -96,7 +96,7 @@ Deno.test("loadConfig() takes what is given, and a rules or columns object in pl
     password: "",
     tls: { mode: "required", caFile: join(file.folder, "ca.pem") },
   });
-  assert.equal(config.workDir, "/work");
+  assert.equal(config.workDir, "/var/nightly");
   assert.equal(config.prefixes.source, "in/2023/");
   assert.equal(config.prefixes.processed, "sales_data_processed/");
   assert.deepEqual(config.contract.rules, {});
@@ -399,7 +399,7 @@ Deno.test("freezeConfig() leaves the secrets out, and configHash() tells configu
       "store": { "kind": "s3", "bucket": "b", "credentials":
         { "accessKeyId": "${secret}", "secretAccessKey": "${secret}", "sessionToken": "${secret}" } },
       "database": { "kind": "mysql", "host": "h", "database": "d", "user": "u", "password": "${secret}" },
-      "workDir": "/work", "contract": { "rules": { "r": { "check": "${rule}", "severity": "warn" } } } }`);
+      "workDir": "/var/nightly", "contract": { "rules": { "r": { "check": "${rule}", "severity": "warn" } } } }`);
     return await loadConfig(file.path, env);
   };
   const config = await load("5ecret-Canary", "TRUE");

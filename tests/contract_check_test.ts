@@ -891,7 +891,7 @@ Deno.test("checkFiles() finds what a plain reading finds, when files are of any 
           );
         }
       }),
-      { seed: 6, numRuns: 3 },
+      { seed: 6, numRuns: 3, endOnFailure: true },
     );
   });
 });

@@ -392,7 +392,7 @@ const OBSTACLES: readonly Obstacle[] = [
     },
     exitCode: 75,
     code: "lease_held",
-    says: ["/work", "process 77", "run again"],
+    says: ["Cannot work in", "process 77", "run again"],
   },
   {
     name: "the work dir may not be written",
@@ -407,7 +407,7 @@ const OBSTACLES: readonly Obstacle[] = [
       run(workspace, { wrapper: withMounts(`mount -t tmpfs -o ro tmpfs '${workspace.workDir}'; exec "$@"`) }),
     exitCode: 77,
     code: "access_denied",
-    says: ["/work", "read-only", "choose a writable folder"],
+    says: ["Cannot use the work dir", "read-only", "choose a writable folder"],
   },
   ...[40, 450].map((kibibytes): Obstacle => ({
     name: `the work dir has room for ${kibibytes} KiB`,

@@ -92,8 +92,10 @@ class DuckdbDatabase implements Database {
   readonly #options: DuckdbDatabaseOptions;
   /** Work waits for the work before it: a second opening in one process would end the first one's file lock. */
   #queue: Promise<unknown> = Promise.resolve();
+  /** In memory; the file is attached around database work. */
   #db: Duckdb | null = null;
-  #closing: ReturnType<typeof setTimeout> | undefined;
+  #attached = false;
+  #detaching: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: DuckdbDatabaseOptions) {
     this.#options = options;
@@ -173,7 +175,9 @@ class DuckdbDatabase implements Database {
   }
 
   releaseLease(token: number): Promise<void> {
-    return this.#run(`UPDATE pipeline_lease SET expires_at = ${NOW} WHERE token = $1`, [token]);
+    return this.#open((db) =>
+      db.giveBack(`UPDATE pipeline_lease SET expires_at = ${NOW} WHERE token = $1`, [token])
+    );
   }
 
   beginRun(
@@ -323,7 +327,9 @@ class DuckdbDatabase implements Database {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#queue;
-    await this.#close();
+    await this.#detach();
+    await this.#db?.[Symbol.asyncDispose]();
+    this.#db = null;
   }
 
   #run(sql: string, parameters: (string | number | null)[] = []): Promise<void> {
@@ -344,53 +350,61 @@ class DuckdbDatabase implements Database {
     return new Set(rows.map((row) => String(row.found)));
   }
 
-  /** Runs the work after the work before it; the file is opened for it, or still open from that. */
+  /** Runs the work after the work before it, with the file open. */
   #open<T>(work: (db: Duckdb) => Promise<T>): Promise<T> {
     const result = this.#queue.then(async () => {
-      clearTimeout(this.#closing);
-      this.#db ??= await this.#openFile();
+      clearTimeout(this.#detaching);
+      const db = await this.#attach();
       try {
-        return await work(this.#db);
+        if (this.#options.readOnly) await shadowMissingTables(db);
+        return await work(db);
       } catch (error) {
         throw describeFailure(error, this.name);
       } finally {
-        this.#closing = setTimeout(() => this.#queue = this.#queue.then(() => this.#close()), LINGER_MS);
+        this.#detaching = setTimeout(() => this.#queue = this.#queue.then(() => this.#detach()), LINGER_MS);
       }
     });
     this.#queue = result.catch(() => {});
     return result;
   }
 
-  async #close(): Promise<void> {
-    clearTimeout(this.#closing);
-    await this.#db?.[Symbol.asyncDispose]();
-    this.#db = null;
-  }
-
-  async #openFile(): Promise<Duckdb> {
+  /** Opens the file, as soon as no other process has it open. */
+  async #attach(): Promise<Duckdb> {
     const { path, workDir, resources, readOnly = false, signal } = this.#options;
     const deadline = performance.now() + OPEN_TIMEOUT_MS;
     while (true) {
-      signal?.throwIfAborted();
       try {
-        const db = await Duckdb.open({
-          path,
-          readOnly,
+        this.#db ??= await Duckdb.open({
           allowedFolders: [workDir],
+          databaseFile: path,
           spillFolder: resolve(workDir, "spill"),
           resources,
           ...(signal ? { signal } : {}),
         });
-        if (readOnly) await shadowMissingTables(db);
-        return db;
+        if (!this.#attached) await this.#db.attach({ readOnly });
+        this.#attached = true;
+        return this.#db;
       } catch (error) {
         if (!/could not set lock|conflicting lock|being used by another process/i.test(messageOf(error))) {
           throw describeOpenFailure(error, path);
         }
+        signal?.throwIfAborted();
         if (performance.now() >= deadline) throw databaseInUse(error, path);
         await new Promise((done) => setTimeout(done, OPEN_RETRY_MS));
       }
     }
+  }
+
+  /** Closes the file. A failure loses nothing: what was committed is in the file's log, which the next opening reads. */
+  async #detach(): Promise<void> {
+    clearTimeout(this.#detaching);
+    try {
+      if (this.#attached) await this.#db?.detach();
+    } catch {
+      await this.#db?.[Symbol.asyncDispose]();
+      this.#db = null;
+    }
+    this.#attached = false;
   }
 }
 
@@ -556,7 +570,7 @@ async function shadowMissingTables(db: Duckdb): Promise<void> {
   );
   const present = new Set(found.map((row) => String(row.table_name)));
   for (const [table, columns] of Object.entries(TABLES)) {
-    if (!present.has(table)) await db.query(`CREATE TEMP TABLE ${table} (${columns})`);
+    if (!present.has(table)) await db.query(`CREATE TEMP TABLE IF NOT EXISTS ${table} (${columns})`);
   }
 }
 

@@ -46,6 +46,8 @@ export async function openDuckdbEngine(
 
 class DuckdbEngine implements Engine {
   readonly #db: Duckdb;
+  /** What each view stands for: stages that run in one process name many of the same. */
+  readonly #views = new Map<string, string>();
   #scalar: Set<string> | undefined;
 
   constructor(db: Duckdb) {
@@ -89,7 +91,9 @@ class DuckdbEngine implements Engine {
   }
 
   async nameQuery(view: string, sql: string): Promise<void> {
+    if (this.#views.get(view) === sql) return;
     await this.#db.query(`CREATE OR REPLACE TEMP VIEW ${identifier(view)} AS ${sql}`);
+    this.#views.set(view, sql);
   }
 
   query(sql: string): Promise<Row[]> {
@@ -130,13 +134,13 @@ class DuckdbEngine implements Engine {
     columns: Readonly<Record<string, string>>,
   ): Promise<string | null> {
     // With brackets around it an expression cannot be more than one; without them it cannot be two halves of one.
-    let node: unknown;
-    for (const text of [`SELECT ${expression}`, `SELECT (${expression})`]) {
-      const [parsed] = await this.#db.query("SELECT json_serialize_sql($1::VARCHAR) AS tree", [text]);
-      const found = onlyExpression(String(parsed?.tree));
-      if (typeof found === "string") return found;
-      node = found;
-    }
+    const [parsed] = await this.#db.query(
+      "SELECT json_serialize_sql($1::VARCHAR) AS bare, json_serialize_sql($2::VARCHAR) AS bracketed",
+      [`SELECT ${expression}`, `SELECT (${expression})`],
+    );
+    const bare = onlyExpression(String(parsed?.bare)), node = onlyExpression(String(parsed?.bracketed));
+    if (typeof bare === "string") return bare;
+    if (typeof node === "string") return node;
     const used = partsOf(node, Object.keys(columns));
     if (typeof used === "string") return used;
     const called = used.difference(OPERATORS);

@@ -37,6 +37,7 @@ import {
   isMissing,
   noneIfMissing,
   readProblem,
+  takenOver,
   troubleOf,
   unhandled,
   unlessMissing,
@@ -396,6 +397,7 @@ class FolderStore implements ObjectStore {
       return versionOf(key, etag, info);
     } catch (error) {
       if (ifAbsent && codeOf(error) === "EEXIST") return null;
+      if (codeOf(error) === "ENOENT" && !lstatOrNull(temporary)) throw takenOver(key, this.name, error);
       throw writeProblem(error, key, this.name);
     } finally {
       if (lstatOrNull(temporary)) await removeAll(temporary);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ConfigError, wrapSystemError } from "../errors.ts";
+import { ConfigError, UnavailableError, wrapSystemError } from "../errors.ts";
 import { ObjectError, type ObjectTrouble } from "./store.ts";
 
 /** What Deno puts in a file's name in place of bytes that are not UTF-8. */
@@ -57,6 +57,16 @@ export function writeProblem(error: unknown, key: string, root: string): unknown
     return new ConfigError("store_split", `${action}: ${detail}`, { cause: error });
   }
   return wrapSystemError(error, action);
+}
+
+/** What was being written is gone: another process has swept this store meanwhile, which only the one run may do. */
+export function takenOver(key: string, root: string, cause: unknown): UnavailableError {
+  return new UnavailableError(
+    "taken_over",
+    `Cannot write ${JSON.stringify(key)} in ${root}: another run has deleted what this one was writing; ` +
+      "wait until that one is over, and run again",
+    { cause },
+  );
 }
 
 /** The system's code of a failure, as in `ENOENT`. */

@@ -40,12 +40,16 @@ export async function joinWorkspace(workspace: Workspace): Promise<Workspace> {
   return { ...workspace, config, workDir };
 }
 
+/** When every file was delivered: what two workspaces are compared by must not depend on it. */
+const DELIVERED = new Date("2023-06-01T02:00:00Z");
+
 /** Puts golden files into the landing prefix, by their paths in the golden data. */
 export async function deliverFiles(workspace: Workspace, paths: readonly string[]): Promise<void> {
   for (const path of paths) {
     const target = join(workspace.store, "sales_data", path.replace(/^.*?\/landing\//, ""));
     await Deno.mkdir(dirname(target), { recursive: true });
     await Deno.writeFile(target, await Deno.readFile(goldenPath(path)));
+    await Deno.utime(target, DELIVERED, DELIVERED);
   }
 }
 

@@ -17,7 +17,7 @@ import { pipeline } from "../../tasks/pipeline.ts";
 import { AT_POINT, type CrashPoint } from "./crash_point.ts";
 
 /** A database file stays open for a moment after a call; this is longer. */
-const LINGER_MS = 100;
+const LINGER_MS = 300;
 
 /** Wraps the parts of the world so that the process meets its end at the point. */
 class Watch {

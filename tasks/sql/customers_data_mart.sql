@@ -1,5 +1,7 @@
 -- What a run adds to the table customers_data_mart.
 -- Grain: one row per customer and month of this run's accepted sales. Inputs: accepted_sales, customer.
+-- In the customers' order, which comes before the join, while the rows are narrow: a customer's months side by side
+-- make their text cheap to compress, and to add to the table.
 WITH month_totals AS (
   SELECT
     customer_id,
@@ -8,6 +10,7 @@ WITH month_totals AS (
     CAST(sum(total_cost) AS DECIMAL(28, 2)) AS total_sales
   FROM accepted_sales
   GROUP BY customer_id, year(sales_date), month(sales_date)
+  ORDER BY customer_id
 )
 SELECT
   CAST(m.customer_id AS BIGINT) AS customer_id,

@@ -23,6 +23,7 @@ import {
   FileReader,
   fill,
   inspect,
+  link,
   lstatOrNull,
   openSame,
   removeAll,
@@ -147,7 +148,10 @@ class FolderStore implements ObjectStore {
   ): Promise<ObjectVersion | null> {
     if ("bytes" in source) return await this.#write(key, contentOf(source.bytes), options?.ifAbsent);
     using reader = this.#openSource(source.file, key);
-    return await this.#write(key, reader, options?.ifAbsent);
+    return await this.#place(key, options?.ifAbsent ?? false, async (temporary) => {
+      const info = await link(reader, temporary, this.#nowMs());
+      return { info, etag: reader.etag };
+    });
   }
 
   async copy(from: string, to: string, options: { ifMatch: string }): Promise<ObjectVersion> {

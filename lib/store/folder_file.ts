@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { changed, unhandled, unlessMissing } from "./folder_problem.ts";
+import { changed, codeOf, unhandled, unlessMissing } from "./folder_problem.ts";
 import type { ObjectVersion } from "./store.ts";
 
 /** Bytes that are read at a time. */
@@ -73,10 +73,35 @@ export class FileReader implements Content, Disposable {
     return null;
   }
 
+  /** Makes what was read survive a power cut. */
+  sync(): Promise<void> {
+    return this.file.sync();
+  }
+
   /** Closes the file. */
   [Symbol.dispose](): void {
     this.file.close();
   }
+}
+
+/**
+ * Gives the file a second link, which survives a power cut, when all of it has been read; copies its bytes where no link
+ * can be made.
+ */
+export async function link(reader: FileReader, path: string, openedMs: number): Promise<Deno.FileInfo> {
+  while (await reader.next());
+  await reader.sync();
+  try {
+    Deno.linkSync(reader.path, path);
+    return reader.info;
+  } catch (error) {
+    // Another file system, or one without links, or somebody else's file.
+    if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EOPNOTSUPP"].includes(String(codeOf(error)))) throw error;
+  }
+  using again = FileReader.open(reader.path, reader.key, openedMs);
+  const info = await fill(path, again);
+  if (again.etag !== reader.etag) throw changed(reader.key);
+  return info;
 }
 
 /** Opens the file that was inspected; `null` where something else, perhaps a symlink, has its path since. */

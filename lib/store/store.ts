@@ -39,7 +39,7 @@ export interface ObjectTrouble {
   readonly problem: ObjectProblem;
 }
 
-/** What `put` takes: a local file or a few bytes. */
+/** What `put` takes: a few bytes, or a local file, which is never written to again: a folder may keep it by a link. */
 export type ObjectSource = { readonly file: string } | { readonly bytes: Uint8Array };
 
 /** The contract that every object store keeps; see the module's head. */

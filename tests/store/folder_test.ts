@@ -399,11 +399,14 @@ Deno.test("dispose() leaves no trace of the store's own folder, when objects wer
 
 Deno.test("sweep() removes what a killed process was writing, and its key was never seen", async () => {
   await using under = await openTemporary();
-  await using local = await openTemporary();
-  const source = join(local.root, "large");
-  await Deno.writeFile(source, new Uint8Array());
-  await Deno.truncate(source, 4 * 1024 * 1024 * 1024);
-  const child = runStore(under.root, `await store.put("sales_data/k", { file: ${JSON.stringify(source)} });`);
+  // An object that somebody dropped is copied by its bytes, which takes a while.
+  const dropped = join(under.root, "large");
+  await Deno.writeFile(dropped, new Uint8Array());
+  await Deno.truncate(dropped, 1024 * 1024 * 1024);
+  const child = runStore(
+    under.root,
+    `await store.copy("large", "sales_data/k", { ifMatch: (await store.head("large")).etag });`,
+  );
   const process = child.spawn();
   const own = join(under.root, ".nightly-marts");
   let left: string[] = [];
@@ -413,6 +416,7 @@ Deno.test("sweep() removes what a killed process was writing, and its key was ne
   }
   process.kill("SIGKILL");
   await process.output();
+  await Deno.remove(dropped);
   assert.deepEqual(await namesIn(own), left);
   assert.equal(await under.store.head("sales_data/k"), null);
   assert.deepEqual(await listAll(under.store, ""), []);
@@ -515,3 +519,21 @@ function runStore(root: string, script: string, before: readonly string[] = []):
   const cwd = fileURLToPath(new URL("../..", import.meta.url));
   return new Deno.Command(command!, { args, cwd, stdout: "piped", stderr: "piped" });
 }
+
+Deno.test("put() keeps a local file by a second link, and copies it, when it is on another file system", async () => {
+  await using under = await openTemporary();
+  const near = await Deno.makeTempFile({ dir: dirname(under.root) });
+  const far = await Deno.makeTempFile({ dir: "/dev/shm" });
+  try {
+    for (const [file, linked] of [[near, true], [far, false]] as const) {
+      await Deno.writeFile(file, new TextEncoder().encode(file));
+      const put = await under.store.put("k", { file });
+      const [original, kept] = [await Deno.stat(file), await Deno.stat(join(under.root, "k"))];
+      assert.equal(original.dev === kept.dev && original.ino === kept.ino, linked, file);
+      assert.equal(await Deno.readTextFile(join(under.root, "k")), file);
+      assert.deepEqual(await under.store.head("k"), put);
+    }
+  } finally {
+    await Promise.all([Deno.remove(near), Deno.remove(far)]);
+  }
+});

@@ -117,5 +117,7 @@ async function namesBelow(store: ObjectStore, prefix: string): Promise<Set<strin
       if (isVersion(entry)) names.add(entry.key.slice(prefix.length).split("/", 1)[0] ?? "");
     }
   }
+  // The prefix itself may be an object, as the S3 console makes folders.
+  names.delete("");
   return names;
 }

@@ -7,13 +7,15 @@
 import { Argument, Command, CommanderError, Option } from "commander";
 import { fileURLToPath } from "node:url";
 import type { Config } from "./config_schema.ts";
+import type { Database } from "./database/database.ts";
 import { openDuckdbDatabase } from "./database/duckdb.ts";
 import { openDuckdbEngine } from "./engine/duckdb.ts";
-import { ConfigError, ExitCode, exitCodeOf, InterruptedError, PipelineError, UsageError } from "./errors.ts";
+import { ExitCode, exitCodeOf, InterruptedError, PipelineError, UsageError } from "./errors.ts";
 import { LOG_LEVELS, type LogThreshold, openLog } from "./log.ts";
 import { openProgress } from "./progress.ts";
 import { Session, type World } from "./session.ts";
 import { openFolderStore } from "./store/folder.ts";
+import type { ObjectStore } from "./store/store.ts";
 import { NO_RUN, renderSummary, summarise, summariseFailure } from "./summary.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -192,21 +194,31 @@ function realWorld(): World {
     newId,
     holder: `process ${Deno.pid}`,
     openStore,
-    openDatabase(config, options) {
-      if (config.kind !== "duckdb") throw unsupported("database", config.kind);
-      return openDuckdbDatabase({ ...options, path: config.path, newId });
-    },
+    openDatabase: (config, options) => openDatabase(config, { ...options, newId }),
     openEngine: openDuckdbEngine,
   };
 }
 
-async function openStore(config: Config["store"]) {
-  if (config.kind !== "folder") throw unsupported("store", config.kind);
-  return await openFolderStore(config.path, Date.now);
+// The drivers of S3 and MySQL are loaded where they are used only: that takes longer than a small night.
+
+/** Opens the configured store. */
+export async function openStore(
+  config: Config["store"],
+  options: { signal: AbortSignal },
+): Promise<ObjectStore> {
+  if (config.kind === "folder") return await openFolderStore(config.path, Date.now);
+  const { openS3Store } = await import("./store/s3.ts");
+  return await openS3Store(config, options);
 }
 
-function unsupported(key: string, kind: string): ConfigError {
-  return new ConfigError("unsupported_kind", `${key}.kind: this version cannot use "${kind}" yet`);
+/** Opens the configured database. */
+export async function openDatabase(
+  config: Config["database"],
+  options: Parameters<World["openDatabase"]>[1] & { newId: () => string },
+): Promise<Database> {
+  if (config.kind === "duckdb") return openDuckdbDatabase({ ...options, path: config.path });
+  const { openMysqlDatabase } = await import("./database/mysql.ts");
+  return openMysqlDatabase({ ...options, ...config });
 }
 
 function print(text: string): void {

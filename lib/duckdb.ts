@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type DuckDBConnection, DuckDBInstance, type Json } from "@duckdb/node-api";
+import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, type Json, VARCHAR } from "@duckdb/node-api";
 import { wrapSystemError } from "./errors.ts";
 
 /** A value as JSON has it; 64-bit integers and decimals arrive as text, so that they are exact. */
@@ -57,6 +57,8 @@ const REORDERING = "join_order,build_side_probe_side";
  * own, does not fit into 1 GiB; this takes as long and writes 5 % more files.
  */
 const PARTITION_FLUSH_ROWS = 50_000;
+/** Rows of a data chunk at most (DuckDB, STANDARD_VECTOR_SIZE). */
+const CHUNK_ROWS = 2048;
 /** How often the progress of a query is read. */
 const PROGRESS_INTERVAL_MS = 200;
 
@@ -149,6 +151,38 @@ export class Duckdb implements AsyncDisposable {
     } finally {
       clearInterval(timer);
     }
+  }
+
+  /**
+   * Appends rows to a table whose columns are all VARCHAR, as they arrive.
+   *
+   * @param columnCount Of the table, and of every row.
+   * @returns How many rows.
+   */
+  async appendText(
+    table: string,
+    columnCount: number,
+    batches: AsyncIterable<readonly (readonly (string | null)[])[]>,
+  ): Promise<number> {
+    const types = Array.from({ length: columnCount }, () => VARCHAR);
+    const appender = await this.#connection.createAppender(table);
+    let rowCount = 0;
+    try {
+      for await (const batch of batches) {
+        for (let start = 0; start < batch.length; start += CHUNK_ROWS) {
+          const rows = batch.slice(start, start + CHUNK_ROWS);
+          const chunk = DuckDBDataChunk.create(types, rows.length);
+          types.forEach((_, column) => chunk.setColumnValues(column, rows.map((row) => row[column] ?? null)));
+          appender.appendDataChunk(chunk);
+          rowCount += rows.length;
+        }
+      }
+    } catch (error) {
+      throw wrapSystemError(error, "Cannot append rows");
+    } finally {
+      appender.closeSync();
+    }
+    return rowCount;
   }
 
   /**

@@ -38,12 +38,12 @@ export interface World {
   /** For messages to whoever finds the work dir or the lease taken. */
   readonly holder: string;
   /** Opens the configured store. */
-  openStore(config: Config["store"]): Promise<ObjectStore>;
+  openStore(config: Config["store"], options: { signal: AbortSignal }): Promise<ObjectStore>;
   /** Opens the configured database. */
   openDatabase(
     config: Config["database"],
     options: { workDir: string; resources: Config["resources"]; readOnly: boolean; signal: AbortSignal },
-  ): Database;
+  ): Promise<Database>;
   /** Opens an engine locked to the run's folder. */
   openEngine(
     options: { folder: string; resources: Config["resources"]; signal: AbortSignal },
@@ -99,7 +99,7 @@ export class Session implements AsyncDisposable {
     const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
     const runId = newRunId(this.#world.now(), this.#world.newId);
     this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
-    const database = this.#openDatabase(config, workDir?.path ?? this.#runFolder);
+    const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
     this.manifest = await stage({
       ...this.#stage,
       config,
@@ -157,7 +157,7 @@ export class Session implements AsyncDisposable {
       if (manifest.work === "files") requireStagesBefore(manifest, name);
       const config = await this.#loadConfig();
       requireSameStores(config, manifest);
-      const database = this.#openDatabase(config, workDir.path);
+      const database = await this.#openDatabase(config, workDir.path);
       this.#lease ??= await Lease.resume(database, manifest.token, {
         ...config.lease,
         monotonic: this.#world.monotonic,
@@ -258,13 +258,14 @@ export class Session implements AsyncDisposable {
   }
 
   async #openStore(config: Config): Promise<ObjectStore> {
-    return this.#store ??= this.#open.use(await this.#world.openStore(config.store));
+    const { signal } = this.#stage;
+    return this.#store ??= this.#open.use(await this.#world.openStore(config.store, { signal }));
   }
 
-  #openDatabase(config: Config, workDir: string): Database {
+  async #openDatabase(config: Config, workDir: string): Promise<Database> {
     const { signal } = this.#stage;
     return this.#database ??= this.#open.use(
-      this.#world.openDatabase(config.database, {
+      await this.#world.openDatabase(config.database, {
         workDir,
         resources: config.resources,
         readOnly: this.dryRun,

@@ -33,7 +33,7 @@ const BROKEN_RULES: Readonly<Record<string, string>> = {
 };
 
 /** One night that has run: what was there before, what it said, what is there now. */
-interface Night {
+export interface Night {
   readonly number: number;
   readonly workspace: Workspace;
   readonly summary: Summary;
@@ -107,7 +107,7 @@ function assertReadable(text: string, { files, rows }: Summary): void {
 }
 
 /** What has to hold after each night. */
-const CHECKS: readonly (readonly [string, (night: Night) => Promise<void> | void])[] = [
+export const CHECKS: readonly (readonly [string, (night: Night) => Promise<void> | void])[] = [
   ["the summary", async ({ summary, number }) => {
     await assertSummary(summary, number);
     assert.equal(summary.pendingMoves ?? 0, 0);

@@ -14,7 +14,9 @@ const COMPOSITION_ROOT = "lib/command.ts";
 
 /** Each driver package with the only files that may import it, which must do so. */
 const DRIVERS: Readonly<Record<string, readonly string[]>> = {
+  "@aws-sdk/client-s3": ["lib/store/s3.ts"],
   "@duckdb/node-api": ["lib/duckdb.ts"],
+  mysql2: ["lib/database/mysql_connection.ts"],
 };
 
 /** What is a driver package, also where the list above does not know it yet. */

@@ -8,11 +8,8 @@
  * @module
  */
 import { DuckDBConnection } from "@duckdb/node-api";
-import { main } from "../../lib/command.ts";
-import type { Config } from "../../lib/config_schema.ts";
-import { openDuckdbDatabase } from "../../lib/database/duckdb.ts";
+import { main, openDatabase, openStore } from "../../lib/command.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
-import { openFolderStore } from "../../lib/store/folder.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 import { AT_POINT, type CrashPoint } from "./crash_point.ts";
 
@@ -121,16 +118,6 @@ function textOf(args: readonly unknown[]): string {
   return args.map((arg) => typeof arg === "string" ? arg : JSON.stringify(arg, withoutBytes)).join(" ");
 }
 
-function requireEmbedded<T extends Config["store"] | Config["database"], K extends T["kind"]>(
-  config: T,
-  kind: K,
-): Extract<T, { kind: K }> {
-  if (config.kind !== kind) {
-    throw new RangeError(`the crash tests run on the embedded default, not on ${config.kind}`);
-  }
-  return config as Extract<T, { kind: K }>;
-}
-
 if (import.meta.main) {
   const watch = new Watch(JSON.parse(Deno.env.get("CRASH_POINT") ?? "{}"));
   watch.watchStatements();
@@ -141,15 +128,12 @@ if (import.meta.main) {
     releaseLease: true,
     run: pipeline,
   }, {
-    async openStore(config) {
-      return watch.watch("store", await openFolderStore(requireEmbedded(config, "folder").path, Date.now));
+    async openStore(config, options) {
+      return watch.watch("store", await openStore(config, options));
     },
-    openDatabase(config, options) {
-      const { path } = requireEmbedded(config, "duckdb");
-      return watch.watch(
-        "database",
-        openDuckdbDatabase({ ...options, path, newId: () => crypto.randomUUID() }),
-      );
+    async openDatabase(config, options) {
+      const newId = () => crypto.randomUUID();
+      return watch.watch("database", await openDatabase(config, { ...options, newId }));
     },
     async openEngine(options) {
       return watch.watch("engine", await openDuckdbEngine(options));

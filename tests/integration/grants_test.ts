@@ -1,0 +1,376 @@
+/**
+ * The rights that `config/bucket-policy.example.json` and `config/grants.example.sql` give to each stage are enough for
+ * it, and those on the bucket are none too many.
+ *
+ * Each stage is a process of its own whose S3 user and database account have these rights only. The server knows the
+ * condition on `s3:prefix`; of what it does otherwise than Amazon, a proxy makes up for its answers for missing keys.
+ * Not shown: tags and keys of KMS, which Amazon has permissions of their own for, and the sizes from which objects are
+ * sent and copied in parts, which take no others. That no grant is too many is in `mysql_database_test.ts`.
+ *
+ * The database account has one name for all stages and gets the rights of the one that runs: a run goes on only under
+ * the name that it began with.
+ *
+ * @module
+ */
+import { CreateMultipartUploadCommand, DeleteObjectCommand } from "@aws-sdk/client-s3";
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import pMap from "p-map";
+import { CHECKS } from "../golden_nights.ts";
+import { parseSummary, runTask, type TaskResult } from "../support/task.ts";
+import { readTree, type Tree } from "../support/tree.ts";
+import { goldenPath } from "../support/workspace.ts";
+import { DocumentedPolicy, type Grant, grantText, type Permission, readGrants } from "./documented_rights.ts";
+import { MissingKeyProxy } from "./missing_key_proxy.ts";
+import { createRemote, type RemoteDeployment, Servers } from "./remote_deployment.ts";
+
+/** The stages in their order, with whether one has rights of its own; the others need nothing but the work dir. */
+const STAGES = {
+  download: true,
+  validate: false,
+  "transform-customer": false,
+  "transform-sales": false,
+  upload: true,
+  move: true,
+  cleanup: true,
+} as const;
+
+type Stage = keyof typeof STAGES;
+const STAGE_NAMES = Object.keys(STAGES) as Stage[];
+const ROLES = STAGE_NAMES.filter((stage) => STAGES[stage]);
+/** The account of the database that may make tables. */
+const MIGRATION = "migration";
+const PASSWORD = "canary 'pass\"word";
+
+let servers: Servers;
+let proxy: MissingKeyProxy;
+let policy: DocumentedPolicy;
+let grants: readonly Grant[];
+/** The S3 user of each role, and the one that has all roles. */
+const users = new Map<string, { accessKeyId: string; secretAccessKey: string }>();
+
+Deno.test.beforeAll(async () => {
+  servers = await Servers.start({ users: true });
+  proxy = await MissingKeyProxy.start(servers.s3);
+  policy = await DocumentedPolicy.read();
+  grants = await readGrants();
+  for (const role of [...ROLES, "pipeline"]) {
+    users.set(role, await servers.s3.createUser(`nightly-marts-${role}`));
+  }
+});
+Deno.test.afterAll(async () => {
+  await proxy[Symbol.asyncDispose]();
+  await servers[Symbol.asyncDispose]();
+});
+
+/** Runs a task whose user and account have these rights, and no others. */
+async function runAs(
+  task: string,
+  { bucket, mariadb, ...workspace }: RemoteDeployment,
+  rights: { user: string; grantsOf: readonly string[]; leftOut?: readonly Permission[] },
+): Promise<TaskResult> {
+  const { user, grantsOf, leftOut = [] } = rights;
+  const nameOf = (role: string) => users.get(user === "pipeline" ? user : role)?.accessKeyId ?? "";
+  await bucket.setPolicy(policy.text(bucket.name, nameOf, leftOut));
+  const listed = policy.permissions.filter((permission) =>
+    permission.action === "s3:ListBucket" && !leftOut.includes(permission)
+  );
+  proxy.mayList = (user, key) => listed.some(({ role, on }) => nameOf(role) === user && matches(key, on));
+
+  const account = `${mariadb.name}_stage`;
+  await mariadb.sql(
+    `CREATE OR REPLACE USER ${account}@'%' IDENTIFIED BY '${PASSWORD.replaceAll("'", "''")}'`,
+    ...grants.filter((grant) => grantsOf.includes(grant.account))
+      .map((grant) => grantText(grant, mariadb.name, account)),
+  );
+  const config = JSON.parse(await Deno.readTextFile(workspace.config));
+  config.store.credentials = users.get(user);
+  Object.assign(config.database, { user: account, password: PASSWORD });
+  const path = join(workspace.folder, `${user}.jsonc`);
+  await Deno.writeTextFile(path, JSON.stringify(config));
+  return await runTask(task, ["--config", path, "--json"]);
+}
+
+/** Runs a stage with its documented rights, or not all of them. */
+function runStage(
+  deployment: RemoteDeployment,
+  stage: Stage,
+  leftOut: readonly Permission[] = [],
+): Promise<TaskResult> {
+  if (STAGES[stage]) return runAs(stage, deployment, { user: stage, grantsOf: [stage], leftOut });
+  return runTask(stage, ["--work-dir", deployment.workDir, "--json"]);
+}
+
+/** Runs a stage that must succeed. */
+async function passStage(deployment: RemoteDeployment, stage: Stage): Promise<TaskResult> {
+  const result = await runStage(deployment, stage);
+  assert.equal(result.code, 0, result.text);
+  return result;
+}
+
+async function passPipeline(deployment: RemoteDeployment): Promise<TaskResult> {
+  const result = await runAs("pipeline", deployment, { user: "pipeline", grantsOf: ROLES });
+  assert.equal(result.code, 0, result.text);
+  return result;
+}
+
+/** A deployment whose tables are made, as the documents say it, by the user that will download. */
+async function prepareDeployment(user: string): Promise<RemoteDeployment> {
+  const deployment = await createRemote(servers, { endpoint: proxy.endpoint });
+  await deployment.loadDimensions(goldenPath("dimensions"));
+  const result = await runAs("download", deployment, { user, grantsOf: [MIGRATION] });
+  assert.equal(result.code, 0, result.text);
+  assert.equal(parseSummary(result).state, "nothing-to-do");
+  return deployment;
+}
+
+/** Delivers a golden night; gives the store as it is then. */
+async function deliverNight(deployment: RemoteDeployment, number: number): Promise<Tree> {
+  await deployment.deliver(goldenPath(`night-${number}/landing`));
+  await deployment.refresh();
+  return await readTree(deployment.store);
+}
+
+/** The night has come to what the golden data expect. */
+async function assertNight(
+  test: Deno.TestContext,
+  deployment: RemoteDeployment,
+  { number, before, last }: { number: number; before: Tree; last: TaskResult },
+): Promise<void> {
+  await deployment.refresh();
+  const after = await readTree(deployment.store);
+  const night = { number, workspace: deployment, summary: parseSummary(last), before, after };
+  for (const [what, check] of CHECKS) await test.step(`night ${number}: ${what}`, () => check(night));
+}
+
+Deno.test("stages make the golden nights complete, when each has the rights documented for it", async (test) => {
+  await using deployment = await prepareDeployment("download");
+  for (const number of [1, 2]) {
+    const before = await deliverNight(deployment, number);
+    let last: TaskResult | undefined;
+    for (const stage of STAGE_NAMES) last = await passStage(deployment, stage);
+    if (last) await assertNight(test, deployment, { number, before, last });
+  }
+});
+
+Deno.test("pipeline makes the golden nights complete, when it has the rights of all stages", async (test) => {
+  await using deployment = await prepareDeployment("pipeline");
+  for (const number of [1, 2]) {
+    const before = await deliverNight(deployment, number);
+    await assertNight(test, deployment, { number, before, last: await passPipeline(deployment) });
+  }
+});
+
+Deno.test("stages are stopped or leave work undone, and nothing worse, when one permission is left out", async (test) => {
+  await using deployment = await prepareDeployment("pipeline");
+  await deliverNight(deployment, 1);
+  await passPipeline(deployment);
+  const before = await deliverNight(deployment, 2);
+  const { bucket } = deployment;
+  // What a process that was killed in the middle of an upload leaves.
+  const cutOff = { Bucket: bucket.name, Key: "_staging/20230401T020000Z-dead/0" };
+  await servers.s3.client.send(new CreateMultipartUploadCommand(cutOff));
+
+  let last: TaskResult | undefined;
+  for (const stage of STAGE_NAMES) {
+    const permissions = policy.permissions.filter(({ role }) => role === stage);
+    const usual = permissions.filter((permission) => !isForMissing(permission));
+    if (usual.length > 0) await tryWithout(test, deployment, stage, usual);
+    const forMissing = permissions.filter(isForMissing);
+    if (forMissing.length > 0) {
+      const putBack = await saveAll(deployment, "whole");
+      await loseObjects(deployment, stage);
+      await tryWithout(test, deployment, stage, forMissing);
+      await putBack();
+    }
+    last = await passStage(deployment, stage);
+  }
+  assert.deepEqual(await bucket.openUploads(), []);
+  if (last) await assertNight(test, deployment, { number: 2, before, last });
+});
+
+/** Runs the stage without each of the permissions, and then with it, which must come to the same as at once. */
+async function tryWithout(
+  test: Deno.TestContext,
+  deployment: RemoteDeployment,
+  stage: Stage,
+  permissions: readonly Permission[],
+): Promise<void> {
+  const putBack = await saveAll(deployment, "tried");
+  const atFirst = await readState(deployment);
+  await passStage(deployment, stage);
+  const expected = await readState(deployment);
+  for (const [name, leftOut] of casesOf(permissions)) {
+    const [permission] = leftOut;
+    const effect = effectOf(permission);
+    await test.step(`${stage} without ${name}`, async () => {
+      await putBack();
+      const result = await runStage(deployment, stage, leftOut);
+      if (effect === "stopped") assertStopped(result, permission);
+      else if (effect === "skipped") assertSkipped(result);
+      else await assertPending(result, deployment, leftOut);
+      // The completion record is the one thing that is denied after the commit and stops the stage.
+      if (effect === "stopped" && permission.on !== "_runs/*") {
+        assert.deepEqual((await readState(deployment)).published, atFirst.published);
+      }
+      await passStage(deployment, stage);
+      assert.deepEqual(await readState(deployment), expected);
+    });
+  }
+  await putBack();
+}
+
+/**
+ * By name what is left out together: one permission, or those to the places that upload moves objects to. Each of these
+ * shows by itself, by the moves that stay pending.
+ */
+function casesOf(permissions: readonly Permission[]): Map<string, [Permission, ...Permission[]]> {
+  const cases = new Map<string, [Permission, ...Permission[]]>();
+  for (const permission of permissions) {
+    const { statement, role, action, on } = permission;
+    const isPlace = role === "upload" && effectOf(permission) === "pending" && on !== "_staging/*";
+    const name = `${action} on ${isPlace ? "the places" : on || "the bucket"} (${statement})`;
+    const others = cases.get(name);
+    if (others) others.push(permission);
+    else cases.set(name, [permission]);
+  }
+  return cases;
+}
+
+/** Permissions that matter only where an object has vanished: to be told so. */
+function isForMissing({ statement }: Permission): boolean {
+  return statement.endsWith("IsToldWhatIsMissing");
+}
+
+/** What comes of it when a permission is left out. */
+function effectOf(permission: Permission): "stopped" | "skipped" | "pending" {
+  const { action, on } = permission;
+  if (isForMissing(permission)) return "pending";
+  if (["s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:AbortMultipartUpload"].includes(action)) {
+    return "stopped";
+  }
+  if (on.startsWith("_runs/") || (on === "_staging/*" && action !== "s3:DeleteObject")) return "stopped";
+  return permission.role === "download" ? "skipped" : "pending";
+}
+
+function assertStopped(result: TaskResult, { action }: Permission): void {
+  // An object of its own that it may not read, and that no other can stand in for, is still called a bug.
+  const codes = action === "s3:GetObject" ? [77, 70] : [77];
+  assert.ok(codes.includes(result.code), result.text);
+  assert.match(result.stderr, /access denied/, result.text);
+}
+
+function assertSkipped(result: TaskResult): void {
+  assert.equal(result.code, 0, result.text);
+  const found = new Set(parseSummary(result).files.map(({ status, reason }) => `${status} ${reason}`));
+  assert.deepEqual([...found], ["skipped access_denied"]);
+}
+
+/** Exactly the moves from or to what is denied are left, and no record says that the run is complete. */
+async function assertPending(
+  result: TaskResult,
+  { bucket, mariadb }: RemoteDeployment,
+  leftOut: readonly Permission[],
+): Promise<void> {
+  assert.equal(result.code, 0, result.text);
+  assert.match(result.stderr, /stays pending: .*access denied/, result.text);
+  const { runId, pendingMoves } = parseSummary(result);
+  const kind = leftOut[0]?.role === "upload" ? "publish" : "archive";
+  const moves = await readMoves(mariadb, `kind = '${kind}' AND run_id = '${runId}'`);
+  const open = moves.filter(({ outcome }) => outcome === null);
+  for (const { on } of leftOut) {
+    assert.ok(moves.some((move) => isOn(move, on)), `nothing in the golden data needs ${on}`);
+  }
+  const denied = moves.filter((move) => leftOut.some(({ on }) => isOn(move, on)));
+  assert.deepEqual(open, denied.map((move) => ({ ...move, outcome: null })));
+  assert.equal(pendingMoves, open.length);
+  assert.equal((await bucket.keys("_runs/")).includes(`_runs/${runId}.json`), kind === "archive");
+}
+
+/** Ends the stage before its moves are done, and loses the objects that are to be moved. */
+async function loseObjects(deployment: RemoteDeployment, stage: Stage): Promise<void> {
+  if (stage === "upload") {
+    const deleting = ({ statement, action }: Permission) =>
+      statement === "UploadSweepsStaging" && action === "s3:DeleteObject";
+    await runStage(deployment, stage, policy.permissions.filter(deleting));
+  }
+  const { bucket, mariadb } = deployment;
+  const kind = stage === "upload" ? "publish" : "archive";
+  const moves = await readMoves(mariadb, `kind = '${kind}' AND outcome IS NULL`);
+  assert.ok(moves.length > 0);
+  await pMap(moves.flatMap(({ from, to }) => [from, to]), async (Key) => {
+    await servers.s3.client.send(new DeleteObjectCommand({ Bucket: bucket.name, Key }));
+  }, { concurrency: 8 });
+}
+
+async function readMoves({ sql }: RemoteDeployment["mariadb"], which: string) {
+  const text = (column: string) => `CONVERT(${column} USING utf8mb4)`;
+  const rows = await sql(
+    `SELECT ${text("from_key")}, ${
+      text("to_key")
+    }, outcome FROM pending_move WHERE ${which} ORDER BY from_key, to_key`,
+  );
+  return rows.map(([from, to, outcome = null]) => ({ from: String(from), to: String(to), outcome }));
+}
+
+/** What two ways to the same end are compared by. */
+async function readState({ bucket, mariadb }: RemoteDeployment) {
+  const keys = await bucket.keys("");
+  const isStaged = (key: string) => key.startsWith("_staging/");
+  return {
+    published: {
+      keys: keys.filter((key) => !isStaged(key)),
+      customers: await mariadb.sql("SELECT * FROM customers_data_mart ORDER BY 1, 5"),
+      sales: await mariadb.sql("SELECT * FROM sales_team_data_mart ORDER BY 1, 2, 4"),
+      ledger: await mariadb.sql(
+        "SELECT run_id, object_key, status, destination FROM source_file ORDER BY 1, 2",
+      ),
+      runs: await mariadb.sql(
+        "SELECT run_id, state FROM pipeline_run WHERE state IN ('committed', 'published') ORDER BY 1",
+      ),
+    },
+    staged: keys.filter(isStaged),
+    cutOff: await bucket.openUploads(),
+    moves: await readMoves(mariadb, "TRUE"),
+  };
+}
+
+/** Keeps bucket, database and work dir under a name; gives what puts them back, as often as it is called. */
+async function saveAll(
+  { bucket, mariadb, workDir }: RemoteDeployment,
+  as: string,
+): Promise<() => Promise<void>> {
+  const putBucketBack = await bucket.save(as);
+  const { name } = mariadb, saved = `${name}_${as}`, savedWorkDir = `${workDir}-${as}`;
+  const tables = (await mariadb.sql("SHOW TABLES")).map(([table]) => String(table));
+  await mariadb.sql(
+    `DROP DATABASE IF EXISTS ${saved}`,
+    `CREATE DATABASE ${saved}`,
+    ...tables.map((table) => `CREATE TABLE ${saved}.${table} AS SELECT * FROM ${table}`),
+  );
+  await copyFolder(workDir, savedWorkDir);
+  return async () => {
+    await putBucketBack();
+    await mariadb.sql(...tables.flatMap((table) => [
+      `DELETE FROM ${table}`,
+      `INSERT INTO ${table} SELECT * FROM ${saved}.${table}`,
+    ]));
+    await copyFolder(savedWorkDir, workDir);
+  };
+}
+
+async function copyFolder(from: string, to: string): Promise<void> {
+  await Deno.remove(to, { recursive: true }).catch(() => {});
+  const { success } = await new Deno.Command("cp", { args: ["-a", from, to] }).output();
+  assert.ok(success, `cp of ${from}`);
+}
+
+function isOn({ from, to }: { from: string; to: string }, pattern: string): boolean {
+  return matches(from, pattern) || matches(to, pattern);
+}
+
+/** Whether a key is one of those that a policy's pattern stands for. */
+function matches(key: string, pattern: string): boolean {
+  const parts = pattern.split("*").map((part) => part.replaceAll(/[.\\/]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`, "s").test(key);
+}

@@ -1,0 +1,220 @@
+/**
+ * A MariaDB server of a test's own: temporary data, own port, TLS with a certificate of an own authority.
+ *
+ * Needs `mariadbd` and `openssl`. The server keeps nothing and is not told to be quick about durability: what a test
+ * measures is what a default server does.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import mysql from "mysql2/promise";
+import type { Row } from "../support/rows.ts";
+import { freePort } from "./free_port.ts";
+
+/** A user of the server, or of a proxy before it, as the product's configuration would name it. */
+export interface Account {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** A database for one case. */
+export interface FreshDatabase extends AsyncDisposable {
+  readonly name: string;
+  /** May do everything in this database, and nothing elsewhere. */
+  readonly account: Account;
+  /** Runs statements as the server's administrator, in this database; gives the last one's rows, values as text. */
+  sql(...statements: readonly string[]): Promise<Row[]>;
+}
+
+/** How long a server may take to start; it takes 0.3 s. */
+const START_TIMEOUT_MS = 30_000;
+
+/** A running server. */
+export class MariadbServer implements AsyncDisposable {
+  readonly host = "127.0.0.1";
+  readonly port: number;
+  /** Certificate of the authority that the server's certificate is from; that one is for `localhost` at first. */
+  readonly caFile: string;
+  readonly #folder: string;
+  readonly #process: Deno.ChildProcess;
+  readonly #admin: mysql.Pool;
+  #databases = 0;
+
+  private constructor(folder: string, port: number, process: Deno.ChildProcess) {
+    this.#folder = folder;
+    this.port = port;
+    this.caFile = join(folder, "ca.pem");
+    this.#process = process;
+    this.#admin = mysql.createPool({
+      socketPath: join(folder, "socket"),
+      user: "root",
+      charset: "utf8mb4_bin",
+      rowsAsArray: true,
+      dateStrings: true,
+      supportBigNumbers: true,
+      bigNumberStrings: true,
+      connectionLimit: 4,
+    });
+  }
+
+  /** Installs and starts one; throws where it is not installed, and says how to install it. */
+  static async start(): Promise<MariadbServer> {
+    const folder = await Deno.makeTempDir({ prefix: "mariadb-" });
+    try {
+      await makeAuthority(folder);
+      await certify(folder, "localhost");
+      const data = join(folder, "data");
+      await run("mariadb-install-db", [
+        "--no-defaults",
+        ...asUser(),
+        `--datadir=${data}`,
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+      ]);
+      const port = await freePort();
+      const process = new Deno.Command(await findServer(), {
+        args: [
+          "--no-defaults",
+          ...asUser(),
+          `--datadir=${data}`,
+          `--socket=${join(folder, "socket")}`,
+          `--port=${port}`,
+          "--bind-address=127.0.0.1",
+          "--character-set-server=utf8mb4",
+          `--ssl-cert=${join(folder, "server.pem")}`,
+          `--ssl-key=${join(folder, "server.key")}`,
+          `--log-error=${join(folder, "error.log")}`,
+        ],
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      const server = new MariadbServer(folder, port, process);
+      await server.#untilReady();
+      return server;
+    } catch (error) {
+      await Deno.remove(folder, { recursive: true });
+      throw error;
+    }
+  }
+
+  /** Shows another certificate to connections to come, from the same authority. */
+  async certifyFor(name: string): Promise<void> {
+    await certify(this.#folder, name);
+    await this.sql("FLUSH SSL");
+  }
+
+  /** Runs statements as administrator; gives the last one's rows. */
+  async sql(...statements: readonly string[]): Promise<Row[]> {
+    return await this.#run(null, statements);
+  }
+
+  /** Makes an empty database with an account of its own. */
+  async freshDatabase(): Promise<FreshDatabase> {
+    const name = `case_${++this.#databases}`;
+    const account = { host: this.host, port: this.port, user: name, password: `canary ${name} 'pass"word` };
+    await this.sql(
+      `CREATE DATABASE ${name}`,
+      `CREATE USER ${name}@'%' IDENTIFIED BY ${mysql.escape(account.password)}`,
+      `GRANT ALL ON ${name}.* TO ${name}@'%'`,
+    );
+    return {
+      name,
+      account,
+      sql: (...statements) => this.#run(name, statements),
+      [Symbol.asyncDispose]: async () => {
+        // What a failed test left open would keep its tables locked.
+        await this.sql(`KILL USER ${name}`, `DROP USER ${name}@'%'`, `DROP DATABASE ${name}`);
+      },
+    };
+  }
+
+  /** Ends the server and deletes its data. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#admin.end();
+    this.#process.kill("SIGTERM");
+    await this.#process.status;
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+
+  async #run(database: string | null, statements: readonly string[]): Promise<Row[]> {
+    const connection = await this.#admin.getConnection();
+    try {
+      if (database !== null) await connection.query(`USE ${database}`);
+      let rows: Row[] = [];
+      for (const statement of statements) {
+        const [result] = await connection.query<mysql.RowDataPacket[][]>(statement);
+        rows = Array.isArray(result)
+          ? result.map((row) => Object.values(row).map((value) => value === null ? null : String(value)))
+          : [];
+      }
+      return rows;
+    } finally {
+      connection.release();
+    }
+  }
+
+  async #untilReady(): Promise<void> {
+    const deadline = performance.now() + START_TIMEOUT_MS;
+    while (true) {
+      try {
+        await this.sql("SELECT 1");
+        return;
+      } catch (error) {
+        if (performance.now() > deadline) {
+          const log = await Deno.readTextFile(join(this.#folder, "error.log")).catch(() => "");
+          throw new Error(`mariadbd did not start: ${log.slice(-2000)}`, { cause: error });
+        }
+        await new Promise((done) => setTimeout(done, 50));
+      }
+    }
+  }
+}
+
+/** mariadbd refuses to run as root unless it is told to. */
+function asUser(): string[] {
+  return Deno.uid() === 0 ? ["--user=root"] : [];
+}
+
+/** Debian has it in /usr/sbin, which is not in everybody's path. */
+async function findServer(): Promise<string> {
+  for (const path of ["/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd", "/usr/libexec/mariadbd"]) {
+    if (await Deno.stat(path).then((stat) => stat.isFile, () => false)) return path;
+  }
+  return "mariadbd";
+}
+
+async function run(command: string, args: readonly string[], cwd?: string): Promise<void> {
+  const options: Deno.CommandOptions = { args: [...args], stdin: "null", ...(cwd ? { cwd } : {}) };
+  const { success, stderr, stdout } = await new Deno.Command(command, options).output().catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Error(`${command} is not installed; apt-get install -y mariadb-server openssl`);
+  });
+  const text = new TextDecoder();
+  if (!success) throw new Error(`${command} failed: ${text.decode(stdout)}${text.decode(stderr)}`);
+}
+
+/** A new key on a curve that every library has, good for two days. */
+const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+
+/** An authority of the test's own. */
+async function makeAuthority(folder: string): Promise<void> {
+  const files = ["-keyout", "ca.key", "-out", "ca.pem"];
+  await run(
+    "openssl",
+    ["req", "-x509", ...NEW_KEY, "-days", "2", "-subj", "/CN=Test authority", ...files],
+    folder,
+  );
+}
+
+/** A certificate from the authority for a host name. */
+async function certify(folder: string, name: string): Promise<void> {
+  await Deno.writeTextFile(join(folder, "extensions"), `subjectAltName=DNS:${name}\n`);
+  const files = ["-keyout", "server.key", "-out", "server.csr"];
+  await run("openssl", ["req", ...NEW_KEY, "-subj", `/CN=${name}`, ...files], folder);
+  const authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
+  const output = ["-extfile", "extensions", "-out", "server.pem"];
+  await run("openssl", ["x509", "-req", "-in", "server.csr", ...authority, ...output], folder);
+}

@@ -10,12 +10,20 @@ import type { Config } from "./config_schema.ts";
 import type { Database } from "./database/database.ts";
 import { openDuckdbDatabase } from "./database/duckdb.ts";
 import { openDuckdbEngine } from "./engine/duckdb.ts";
-import { ExitCode, exitCodeOf, InterruptedError, PipelineError, UsageError } from "./errors.ts";
+import {
+  AccessError,
+  ExitCode,
+  exitCodeOf,
+  InterruptedError,
+  PipelineError,
+  UnavailableError,
+  UsageError,
+} from "./errors.ts";
 import { LOG_LEVELS, type LogThreshold, openLog } from "./log.ts";
 import { openProgress } from "./progress.ts";
 import { Session, type World } from "./session.ts";
 import { openFolderStore } from "./store/folder.ts";
-import type { ObjectStore } from "./store/store.ts";
+import { ObjectError, type ObjectStore } from "./store/store.ts";
 import { NO_RUN, renderSummary, summarise, summariseFailure } from "./summary.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -100,7 +108,7 @@ async function runTask(task: Task, session: Session, json: boolean, signal: Abor
     return ExitCode.ok;
   } catch (thrown) {
     // What failed because of the signal failed for the signal's reason.
-    const error = signal.aborted ? signal.reason : thrown;
+    const error = signal.aborted ? signal.reason : failureOf(thrown);
     await closeAfterFailure(session, signal, (message) => terminal.writeLine(message));
     // Wrong usage and configuration: no run was begun.
     const begun = exitCodeOf(error) === ExitCode.config ? null : session.manifest;
@@ -109,6 +117,13 @@ async function runTask(task: Task, session: Session, json: boolean, signal: Abor
     print(json ? JSON.stringify(summary, null, 1) + "\n" : renderSummary(summary, session.config));
     return exitCodeOf(error);
   }
+}
+
+/** The run's failure, where an object that it cannot go on without could not be dealt with. */
+function failureOf(error: unknown): unknown {
+  if (!(error instanceof ObjectError)) return error;
+  if (error.problem === "access_denied") return new AccessError(error.message, { cause: error.cause });
+  return new UnavailableError(`object_${error.problem}`, error.message, { cause: error.cause });
 }
 
 /** Gives the lease back and closes; a failure of that must not hide the first one. */

@@ -58,20 +58,24 @@ export interface ComputeContext extends StageContext {
   readonly engine: Engine;
 }
 
-/** What upload, move and cleanup have. */
-export interface RemoteContext extends StageContext {
+/** What cleanup has. */
+export interface LeaseContext extends StageContext {
   /** The run's document; a stage fills in its part. */
   readonly manifest: Manifest;
   /** Absolute. */
   readonly runFolder: string;
   /** Locked by this process. */
   readonly workDir: WorkDir;
-  /** The object store. */
-  readonly store: ObjectStore;
   /** The database. */
   readonly database: Database;
   /** To be held before every remote effect. */
   readonly lease: Lease;
+}
+
+/** What upload and move have. */
+export interface RemoteContext extends LeaseContext {
+  /** The object store. */
+  readonly store: ObjectStore;
   /** Writes the manifest at once, where a later crash must find what happened. */
   saveManifest(): Promise<void>;
 }

@@ -9,7 +9,13 @@
 import { resolve } from "node:path";
 import type { Config } from "./config_schema.ts";
 import { configFault, type Environment, freezeConfig, loadConfig, loadWorkDir } from "./config.ts";
-import type { ComputeContext, DownloadContext, RemoteContext, StageContext } from "./context.ts";
+import type {
+  ComputeContext,
+  DownloadContext,
+  LeaseContext,
+  RemoteContext,
+  StageContext,
+} from "./context.ts";
 import type { Database } from "./database/database.ts";
 import type { Engine } from "./engine/engine.ts";
 import { ConfigError, DataError } from "./errors.ts";
@@ -142,7 +148,22 @@ export class Session implements AsyncDisposable {
   }
 
   /** Runs a stage that changes store and database, under the run's lease. */
-  async remote(name: StageName, stage: (context: RemoteContext) => Promise<void>): Promise<void> {
+  remote(name: "upload" | "move", stage: (context: RemoteContext) => Promise<void>): Promise<void> {
+    return this.#underLease(name, async (context, config) => {
+      const saveManifest = () => writeManifest(this.#runFolder, context.manifest);
+      await stage({ ...context, store: await this.#openStore(config), saveManifest });
+    });
+  }
+
+  /** Runs the last stage, which needs no store. */
+  cleanup(stage: (context: LeaseContext) => Promise<void>): Promise<void> {
+    return this.#underLease("cleanup", stage);
+  }
+
+  async #underLease(
+    name: StageName,
+    stage: (context: LeaseContext, config: Config) => Promise<void>,
+  ): Promise<void> {
     const started = this.#world.monotonic();
     const manifest = await this.#loadManifest(name);
     const workDir = this.#workDir;
@@ -167,11 +188,9 @@ export class Session implements AsyncDisposable {
         manifest,
         runFolder: this.#runFolder,
         workDir,
-        store: await this.#openStore(config),
         database,
         lease: this.#keep(this.#lease),
-        saveManifest: () => writeManifest(this.#runFolder, manifest),
-      });
+      }, config);
     }
     await this.#finishStage(name, started);
   }
@@ -281,15 +300,21 @@ export class Session implements AsyncDisposable {
   }
 }
 
-/** A run keeps the store and the database that it began with. */
+/** A run keeps the store and the database that it began with; each stage may have an account of its own. */
 function requireSameStores(config: Config, manifest: Manifest): void {
-  const now = freezeConfig(config);
+  const now = placesOf(config), then = placesOf(manifest.config);
   for (const part of ["store", "database"] as const) {
-    if (JSON.stringify(now[part]) === JSON.stringify(manifest.config[part])) continue;
+    if (JSON.stringify(now[part]) === JSON.stringify(then[part])) continue;
     throw new ConfigError(
       "config_changed",
       `Cannot go on with run ${manifest.runId}: "${part}" in the configuration is not what it was when the run began; ` +
         'change it back, or run "deno task download" to begin anew',
     );
   }
+}
+
+function placesOf(config: Config): Pick<Config, "store" | "database"> {
+  const { store, database } = freezeConfig(config);
+  if (database.kind === "mysql") database.user = "";
+  return { store, database };
 }

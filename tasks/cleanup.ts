@@ -6,10 +6,10 @@
  * @module
  */
 import { main } from "../lib/command.ts";
-import type { RemoteContext } from "../lib/context.ts";
+import type { LeaseContext } from "../lib/context.ts";
 
 /** Deletes the folders of finished runs, this one's included. */
-export async function cleanup({ manifest, workDir, database, lease, log }: RemoteContext): Promise<void> {
+export async function cleanup({ manifest, workDir, database, lease, log }: LeaseContext): Promise<void> {
   const unfinished = await database.unfinishedRuns();
   const kept = new Set(
     unfinished.filter((run) => run.openArchives + run.openPublishes > 0).map((run) => run.runId),
@@ -32,6 +32,6 @@ if (import.meta.main) {
     name: "cleanup",
     description: "Delete the run's local files and release the lease.",
     options: ["work-dir", "run"],
-    run: (session) => session.remote("cleanup", cleanup),
+    run: (session) => session.cleanup(cleanup),
   });
 }

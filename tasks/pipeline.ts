@@ -22,7 +22,7 @@ export async function pipeline(session: Session): Promise<void> {
   await session.compute("transform-sales", transformSales);
   await session.remote("upload", upload);
   await session.remote("move", move);
-  await session.remote("cleanup", cleanup);
+  await session.cleanup(cleanup);
 }
 
 if (import.meta.main) {

@@ -1,11 +1,13 @@
 /**
- * `deno task bench`: the pipeline beside a bare DuckDB script that makes the same of the same rows.
+ * `deno task bench`: the pipeline beside a bare DuckDB script that makes the same of the same rows; or, with
+ * `--database mysql`, publishing beside a bare LOAD DATA.
  *
  * Exits with 1 where the results differ or one of the two fails. An aim that is not met is only said.
  *
  * @module
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Duckdb } from "../../lib/duckdb.ts";
 import { messageOf, UsageError } from "../../lib/errors.ts";
@@ -16,11 +18,15 @@ import { type MemoryLimit, type Pair, renderAims, renderResult, type Result } fr
 const HELP = `Usage: deno task bench [options]
 
 Times the pipeline beside a bare DuckDB script on the same rows, and compares what the two made.
+With --database mysql: times the commit of month totals to a MariaDB of its own (needs mariadbd and
+openssl), beside a bare LOAD DATA of the same totals, and how long others wait for it.
 
-  --rows N,N,...       rows of each size (default: 500,400000,10000000)
-  --customers N        customers of the chain (default: 20 for each row, at most 1,000,000)
-  --rejects SHARE      share of faulty rows, 0 to 0.5 (default: 0)
-  --runs N             runs of both at each size; up to 1,000 rows at least 5 (default: 1)
+  --database NAME      duckdb or mysql (default: duckdb)
+  --rows N,N,...       duckdb: rows of each size (default: 500,400000,10000000)
+  --customers N        duckdb: customers of the chain (default: 20 for each row, at most 1,000,000)
+  --rejects SHARE      duckdb: share of faulty rows, 0 to 0.5 (default: 0)
+  --runs N             duckdb: runs of both at each size; up to 1,000 rows at least 5 (default: 1)
+  --totals N           mysql: customer-month totals (default: 6000000)
   --memory-limit SIZE  resources.memoryLimit of the configuration (default: auto)
   --dir FOLDER         where to work (default: the system's folder for temporary files)
   --keep               keep what was made
@@ -34,15 +40,30 @@ const ROWS_PER_STORE = 500;
 /** A single run of so few rows takes so little time that it says nothing. */
 const SMALL = { mostRows: 1_000, fewestRuns: 5 };
 
-interface Options {
-  readonly rowCounts: readonly number[];
-  readonly customers: number | undefined;
-  readonly rejectShare: number;
-  readonly runs: number;
+interface CommonOptions {
   readonly memoryLimit: string;
   readonly dir: string | undefined;
   readonly keep: boolean;
 }
+
+interface Options extends CommonOptions {
+  readonly database: "duckdb";
+  readonly rowCounts: readonly number[];
+  readonly customers: number | undefined;
+  readonly rejectShare: number;
+  readonly runs: number;
+}
+
+interface MysqlOptions extends CommonOptions {
+  readonly database: "mysql";
+  readonly totals: number;
+}
+
+/** Each database with the options that only it has, and their defaults. */
+const OWN_OPTIONS = {
+  duckdb: { rows: "500,400000,10000000", customers: undefined, rejects: "0", runs: "1" },
+  mysql: { totals: "6000000" },
+} as const;
 
 /** Runs all sizes; whether the results were the same throughout. */
 async function bench(options: Options): Promise<boolean> {
@@ -95,6 +116,25 @@ async function benchSize(
   return { chain, fileCount: files.length, sizeBytes: sizes.reduce((sum, size) => sum + size), pairs };
 }
 
+/**
+ * Publishes to MySQL, in a process of its own: the server and its client need permissions that a bench on files does
+ * not have. Its exit code is this one's.
+ */
+async function benchMysql({ totals, memoryLimit, dir, keep }: MysqlOptions): Promise<number> {
+  const script = fileURLToPath(new URL("./publish/publish.ts", import.meta.url));
+  const args = ["--totals", String(totals), "--memory-limit", memoryLimit, ...(keep ? ["--keep"] : [])];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--allow-all", script, ...args],
+    // The server's files go there too.
+    env: dir === undefined ? {} : { TMPDIR: resolve(dir) },
+  }).spawn();
+  // It has to end its server first.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => child.kill(signal));
+  }
+  return (await child.status).code;
+}
+
 /** What the pipeline makes of the configured limit on this machine. */
 async function memoryLimit(configured: string, folder: string): Promise<MemoryLimit> {
   const resources = { memoryLimit: configured, threads: "auto" } as const;
@@ -111,26 +151,38 @@ function isEqual({ comparisons }: Pair): boolean {
 }
 
 /** The command line; `null` where help is asked for. */
-function parseOptions(): Options | null {
+function parseOptions(): Options | MysqlOptions | null {
   const given = parseFlags();
-  if (given.help) return null;
+  const { database, help, dir, keep, "memory-limit": memoryLimit } = given;
+  if (help) return null;
   const countOf = (flag: string, text: string) => {
     if (!/^[1-9]\d{0,14}$/.test(text)) throw new UsageError(`--${flag}: ${text} is not a number above 0`);
     return Number(text);
   };
-  const rejectShare = Number(given.rejects);
+  if (database !== "duckdb" && database !== "mysql") {
+    throw new UsageError(`--database: ${database} is neither duckdb nor mysql`);
+  }
+  const others = Object.keys(OWN_OPTIONS[database === "duckdb" ? "mysql" : "duckdb"]);
+  const foreign = others.find((flag) => given[flag as keyof typeof given] !== undefined);
+  if (foreign) throw new UsageError(`--${foreign}: has no meaning with --database ${database}`);
+  const common = { memoryLimit, dir, keep };
+  if (database === "mysql") {
+    const { totals } = { ...OWN_OPTIONS.mysql, ...given };
+    return { ...common, database, totals: countOf("totals", totals) };
+  }
+  const { rows, customers, rejects, runs } = { ...OWN_OPTIONS.duckdb, ...given };
+  const rejectShare = Number(rejects);
   // With more, a small delivery could be left without a good row, and nothing to compare.
   if (!(rejectShare >= 0 && rejectShare <= 0.5)) {
-    throw new UsageError(`--rejects: ${given.rejects} is not a number from 0 to 0.5`);
+    throw new UsageError(`--rejects: ${rejects} is not a number from 0 to 0.5`);
   }
   return {
-    rowCounts: given.rows.split(",").map((text) => countOf("rows", text)),
-    customers: given.customers === undefined ? undefined : countOf("customers", given.customers),
+    ...common,
+    database,
+    rowCounts: rows.split(",").map((text) => countOf("rows", text)),
+    customers: customers === undefined ? undefined : countOf("customers", customers),
     rejectShare,
-    runs: countOf("runs", given.runs),
-    memoryLimit: given["memory-limit"],
-    dir: given.dir,
-    keep: given.keep,
+    runs: countOf("runs", runs),
   };
 }
 
@@ -138,10 +190,12 @@ function parseFlags() {
   try {
     return parseArgs({
       options: {
-        rows: { type: "string", default: "500,400000,10000000" },
+        database: { type: "string", default: "duckdb" },
+        rows: { type: "string" },
         customers: { type: "string" },
-        rejects: { type: "string", default: "0" },
-        runs: { type: "string", default: "1" },
+        rejects: { type: "string" },
+        runs: { type: "string" },
+        totals: { type: "string" },
         "memory-limit": { type: "string", default: "auto" },
         dir: { type: "string" },
         keep: { type: "boolean", default: false },
@@ -164,6 +218,7 @@ function say(text: string): void {
 try {
   const options = parseOptions();
   if (options === null) print(HELP);
+  else if (options.database === "mysql") Deno.exitCode = await benchMysql(options);
   else if (!await bench(options)) throw new Error("the results differ; see the table");
 } catch (error) {
   say(messageOf(error));

@@ -151,16 +151,19 @@ function row(name: string, ...cells: readonly string[]): string {
   return (name.padEnd(NAME_WIDTH) + cells.map((cell) => cell.padStart(CELL_WIDTH)).join("")).trimEnd();
 }
 
-function count(value: number): string {
+/** A number with its thousands apart. */
+export function count(value: number): string {
   return value.toLocaleString("en");
 }
 
-function seconds(ms: number): string {
+/** A time for people. */
+export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(2)} s`;
 }
 
 const MIB = 1024 * 1024;
 
-function mib(bytes: number): string {
+/** A size in memory for people. */
+export function mib(bytes: number): string {
   return `${count(Math.round(bytes / MIB))} MiB`;
 }

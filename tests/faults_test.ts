@@ -48,7 +48,8 @@ async function createNight(
   files: Readonly<Record<string, string>>,
   options?: Readonly<Record<string, unknown>>,
 ) {
-  const workspace = await createWorkspace(options);
+  // One thread each: several processes run at a time.
+  const workspace = await createWorkspace({ resources: { threads: 1 }, ...options });
   await loadDimensions(workspace, goldenPath("dimensions"));
   await deliver(workspace, files);
   return workspace;

@@ -215,8 +215,11 @@ async function findServer(): Promise<string> {
   const cache = Deno.env.get("XDG_CACHE_HOME") || join(Deno.env.get("HOME") ?? "", ".cache");
   const folder = join(cache, "nightly-marts", "bin");
   const program = join(folder, "versitygw");
-  if (await Deno.stat(program).then((stat) => stat.isFile, () => false)) return program;
   await Deno.mkdir(folder, { recursive: true });
+  // Of several test files at a time the first one builds, and nobody starts half a program.
+  using lock = await Deno.open(join(folder, "lock"), { create: true, write: true });
+  await lock.lock(true);
+  if (await Deno.stat(program).then((stat) => stat.isFile, () => false)) return program;
   const { success, stderr } = await new Deno.Command("go", {
     args: ["install", PACKAGE],
     env: { GOBIN: folder, GOFLAGS: "-mod=mod -modcacherw -buildvcs=false" },

@@ -34,6 +34,7 @@ import {
   type Totals,
   type UnfinishedRun,
 } from "./database.ts";
+import { type CatalogColumn, requireDimensions } from "./dimensions.ts";
 
 /** How long to wait for another process that has the file open. */
 const OPEN_TIMEOUT_MS = 5000;
@@ -234,7 +235,7 @@ class DuckdbDatabase implements Database {
 
   snapshot(folder: string): Promise<Snapshot> {
     return this.#transaction(async (db) => {
-      await requireDimensions(db, this.name);
+      requireDimensions(this.name, await readCatalog(db));
       const written: Partial<Record<DimensionName, { file: string; rowCount: number }>> = {};
       for (const name of Object.keys(DIMENSIONS) as DimensionName[]) {
         const { ids, text } = DIMENSIONS[name];
@@ -434,39 +435,20 @@ async function requireToken(db: Duckdb, token: number, action: string): Promise<
   if (Number(lease?.token) !== token) throw new LeaseLostError(action);
 }
 
-async function requireDimensions(db: Duckdb, name: string): Promise<void> {
+async function readCatalog(db: Duckdb): Promise<Map<string, Map<string, CatalogColumn>>> {
   const found = await db.query(
     `SELECT table_name, column_name, data_type FROM duckdb_columns()
      WHERE schema_name = 'main' AND database_name = current_database()`,
   );
-  const tables = Map.groupBy(found, (row) => String(row.table_name));
-  const missing = Object.keys(DIMENSIONS).filter((table) => !tables.has(table));
-  if (missing.length > 0) {
-    throw new DataError(
-      "missing_dimension_table",
-      `Cannot read the dimensions: the database ${name} has no table ${
-        missing.join(", ")
-      }; create and fill ` +
-        "the dimension tables first (README, Dimensions), the pipeline only reads them",
-    );
-  }
-  for (const [table, { ids, text }] of Object.entries(DIMENSIONS)) {
-    const types = new Map(tables.get(table)?.map((row) => [String(row.column_name), String(row.data_type)]));
-    const lacking = [...ids, ...text].filter((column) => !types.has(column));
-    if (lacking.length > 0) {
-      throw new DataError(
-        "missing_dimension_column",
-        `Cannot read the dimensions: the table ${table} of ${name} has no column ${lacking.join(", ")}`,
-      );
-    }
-    for (const id of ids) {
-      if (INTEGER_TYPES.test(types.get(id) ?? "")) continue;
-      throw new DataError(
-        "dimension_key_type",
-        `Cannot read the dimensions: ${table}.${id} of ${name} is ${types.get(id)}; it must be an integer`,
-      );
-    }
-  }
+  return new Map(
+    [...Map.groupBy(found, (row) => String(row.table_name))].map(([table, rows]) => {
+      const columns = rows.map((row): [string, CatalogColumn] => {
+        const type = String(row.data_type);
+        return [String(row.column_name), { type, isInteger: INTEGER_TYPES.test(type) }];
+      });
+      return [table, new Map(columns)];
+    }),
+  );
 }
 
 /** Names the totals' files as a view, and checks that they add up to what was announced. */

@@ -10,6 +10,7 @@ import type { Duckdb } from "../duckdb.ts";
 import { literal } from "../duckdb.ts";
 import { DataError } from "../errors.ts";
 import { type DimensionName, DIMENSIONS, type Snapshot } from "./database.ts";
+import { type CatalogColumn, requireDimensions } from "./dimensions.ts";
 import type { MysqlConnection } from "./mysql_connection.ts";
 import { MysqlFault } from "./mysql_errors.ts";
 
@@ -30,7 +31,7 @@ export async function writeSnapshot(
 ): Promise<Snapshot> {
   await connection.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   await connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
-  await requireDimensions(connection, name);
+  requireDimensions(name, await readCatalog(connection));
   const written: Partial<Record<DimensionName, { file: string; rowCount: number }>> = {};
   for (const table of Object.keys(DIMENSIONS) as DimensionName[]) {
     const file = `${folder}/${table}.parquet`;
@@ -72,45 +73,23 @@ async function writeDimension(
   return rowCount;
 }
 
-async function requireDimensions(connection: MysqlConnection, name: string): Promise<void> {
+async function readCatalog(connection: MysqlConnection): Promise<Map<string, Map<string, CatalogColumn>>> {
   const found = await connection.query(
     `SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, NUMERIC_SCALE, COLUMN_TYPE FROM information_schema.COLUMNS
      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (${Object.keys(DIMENSIONS).map(literal).join(", ")})`,
   );
-  const tables = Map.groupBy(found, ([table]) => String(table));
-  const missing: string[] = [];
+  const tables = new Map<string, Map<string, CatalogColumn>>();
+  for (const [table, rows] of Map.groupBy(found, ([table]) => String(table))) {
+    const columns = rows.map(([, column, kind, scale, type]): [string, CatalogColumn] => {
+      const isInteger = INTEGER_TYPES.includes(String(kind)) || (kind === "decimal" && scale === "0");
+      return [String(column).toLowerCase(), { type: String(type), isInteger }];
+    });
+    tables.set(table, new Map(columns));
+  }
   for (const table of Object.keys(DIMENSIONS)) {
-    if (!tables.has(table) && await isMissing(connection, table)) missing.push(table);
+    if (!tables.has(table) && !await isMissing(connection, table)) tables.set(table, new Map());
   }
-  if (missing.length > 0) {
-    throw new DataError(
-      "missing_dimension_table",
-      `Cannot read the dimensions: the database ${name} has no table ${
-        missing.join(", ")
-      }; create and fill ` +
-        "the dimension tables first (README, Dimensions), the pipeline only reads them",
-    );
-  }
-  for (const [table, { ids, text }] of Object.entries(DIMENSIONS)) {
-    const columns = new Map(
-      tables.get(table)?.map(([, column, ...type]) => [String(column).toLowerCase(), type]),
-    );
-    const lacking = [...ids, ...text].filter((column) => !columns.has(column));
-    if (lacking.length > 0) {
-      throw new DataError(
-        "missing_dimension_column",
-        `Cannot read the dimensions: the table ${table} of ${name} has no column ${lacking.join(", ")}`,
-      );
-    }
-    for (const id of ids) {
-      const [type, scale, columnType] = columns.get(id) ?? [];
-      if (INTEGER_TYPES.includes(String(type)) || (type === "decimal" && scale === "0")) continue;
-      throw new DataError(
-        "dimension_key_type",
-        `Cannot read the dimensions: ${table}.${id} of ${name} is ${columnType}; it must be an integer`,
-      );
-    }
-  }
+  return tables;
 }
 
 /** The catalogue shows only what the account may read; where it may not, the server says so here. */

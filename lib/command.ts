@@ -4,47 +4,75 @@
  *
  * @module
  */
-import { Argument, Command, CommanderError, Option } from "commander";
 import { fileURLToPath } from "node:url";
 import type { Config } from "./config_schema.ts";
+import type { ConfigWorld } from "./config_values.ts";
 import type { Database } from "./database/database.ts";
 import { openDuckdbDatabase } from "./database/duckdb.ts";
+import type { RandomBytes } from "./encryption.ts";
 import { openDuckdbEngine } from "./engine/duckdb.ts";
 import {
   AccessError,
   ExitCode,
   exitCodeOf,
   InterruptedError,
+  messageOf,
   PipelineError,
   UnavailableError,
-  UsageError,
 } from "./errors.ts";
-import { LOG_LEVELS, type LogThreshold, openLog } from "./log.ts";
+import { type Flags, parseAction, parseFlags, type Usage } from "./flags.ts";
+import { openLog } from "./log.ts";
 import { openProgress } from "./progress.ts";
+import { Redactor } from "./redactor.ts";
+import { readSecret } from "./secret_input.ts";
 import { Session, type World } from "./session.ts";
 import { openFolderStore } from "./store/folder.ts";
 import { ObjectError, type ObjectStore } from "./store/store.ts";
 import { NO_RUN, renderSummary, summarise, summariseFailure } from "./summary.ts";
-import { openTerminal } from "./terminal.ts";
+import { openTerminal, type Terminal } from "./terminal.ts";
 
-/** A task of the command line. */
-export interface Task {
-  /** As in `deno task NAME`. */
-  readonly name: string;
-  /** One sentence for `--help`. */
-  readonly description: string;
-  /** What it takes besides the common options. */
-  readonly options: readonly ("work-dir" | "run" | "dry-run")[];
+/** A task that runs stages. */
+export interface Task extends Usage {
   /** Give the lease back at the end also where the run is not over. */
   readonly releaseLease?: boolean;
   /** A configuration of its own, in place of `--config` and `$ETL_CONFIG`. */
   readonly config?: string;
   /** Does the work, by the stages of the session. */
   run(session: Session): Promise<void>;
-  /** A word that must follow the task's name. */
-  readonly action?: string;
   /** Printed on stdout at the end, after the summary for people; everything is closed by then. */
   report?(session: Session): Promise<string>;
+}
+
+/** A task that has several actions, of which the first argument names one. */
+export interface Toolbox {
+  /** As in `deno task NAME`. */
+  readonly name: string;
+  /** One sentence for `--help`. */
+  readonly description: string;
+  /** What it can do. */
+  readonly actions: readonly Action[];
+}
+
+/** One action of a {@linkcode Toolbox}. */
+export interface Action extends Usage {
+  /** Does it; gives what is printed on stdout, an object as JSON. */
+  run(call: ActionCall): Promise<string | object>;
+}
+
+/** What an action is given. */
+export interface ActionCall extends ConfigWorld {
+  /** The configuration file. */
+  readonly configPath: string;
+  /** The field that `--path` names. */
+  readonly path: string;
+  /** What else was given. */
+  readonly flags: Flags;
+  /** Whether somebody looks at what is printed on stdout. */
+  readonly isShown: boolean;
+  /** Fresh random bytes. */
+  readonly randomBytes: RandomBytes;
+  /** Reads a secret from standard input. */
+  readSecret(name: string): Promise<string>;
 }
 
 /** A stop that takes longer than this after a signal is cut short. */
@@ -58,63 +86,128 @@ const RELEASE_TIMEOUT_MS = 1000;
  * @param parts Replaces parts of the outside world, for tests.
  */
 export async function main(task: Task, parts: Partial<World> = {}): Promise<never> {
-  const terminal = openTerminal();
+  const process = beginProcess();
+  const { terminal, redactor } = process;
   const controller = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => {
-      const reason = new InterruptedError(signal);
-      controller.abort(reason);
-      Deno.unrefTimer(setTimeout(() => Deno.exit(reason.exitCode), STOP_TIMEOUT_MS));
-    });
-  }
-  let json = Deno.args.includes("--json");
+  onSignal((reason) => {
+    controller.abort(reason);
+    Deno.unrefTimer(setTimeout(() => Deno.exit(reason.exitCode), STOP_TIMEOUT_MS));
+  });
+  const { signal } = controller;
   try {
-    const flags = parseFlags(task);
-    json = flags.json;
+    const usage = task.config === undefined ? task : { ...task, ownConfig: true };
+    const request = parseFlags(usage, Deno.args, terminal.print);
+    if (request.kind === "help") Deno.exit(ExitCode.ok);
+    const { flags } = request;
     const log = await openLog(terminal, flags.logLevel);
     const world = { ...realWorld(), ...parts };
     const progress = openProgress(terminal, log, world.monotonic);
     const options = {
-      configPath: task.config || flags.config || configFromEnvironment() || DEFAULT_CONFIG,
+      configPath: task.config ?? configPathOf(flags),
       workDir: flags.workDir ?? null,
       runId: flags.run ?? null,
-      dryRun: flags.dryRun,
+      dryRun: flags.dryRun ?? false,
     };
-    await using session = new Session(options, world, { log, progress, signal: controller.signal });
-    Deno.exit(await runTask(task, session, json, controller.signal));
+    await using session = new Session(options, world, { log, progress, redactor, signal });
+    Deno.exit(await runTask(task, session, process, signal));
   } catch (error) {
-    // Nothing was begun: wrong usage.
-    terminal.writeLine(describe(error));
-    if (json) print(JSON.stringify(summariseFailure(null, error), null, 1) + "\n");
-    Deno.exit(exitCodeOf(error));
+    Deno.exit(reportFailure(error, process));
   }
 }
 
+/** Runs one action of a toolbox and ends the process. */
+export async function mainOf(toolbox: Toolbox): Promise<never> {
+  const process = beginProcess();
+  const { terminal, redactor } = process;
+  // What an action writes is there whole or not at all: it may end anywhere.
+  onSignal((reason) => Deno.exit(reason.exitCode));
+  try {
+    const request = parseAction(toolbox, Deno.args, terminal.print);
+    if (request.kind === "help") Deno.exit(ExitCode.ok);
+    const { usage: action, flags } = request;
+    const result = await action.run({
+      configPath: configPathOf(flags),
+      path: flags.path ?? "",
+      flags,
+      env: (name) => Deno.env.get(name),
+      redactor,
+      isShown: Deno.stdout.isTerminal(),
+      randomBytes: (size) => crypto.getRandomValues(new Uint8Array(size)),
+      readSecret,
+    });
+    if (typeof result === "string") terminal.print(result);
+    else terminal.printJson(result);
+    Deno.exit(ExitCode.ok);
+  } catch (error) {
+    Deno.exit(reportFailure(error, process));
+  }
+}
+
+/** What every command has of its process. */
+interface CommandProcess {
+  readonly terminal: Terminal;
+  readonly redactor: Redactor;
+  /** Whether stdout takes JSON and nothing else. */
+  readonly isJson: boolean;
+}
+
+function beginProcess(): CommandProcess {
+  const redactor = new Redactor();
+  const terminal = openTerminal(redactor);
+  const process = { terminal, redactor, isJson: Deno.args.includes("--json") };
+  // Else the runtime itself would print what was thrown, with all that is in it.
+  for (const type of ["error", "unhandledrejection"] as const) {
+    globalThis.addEventListener(type, (event) => {
+      event.preventDefault();
+      Deno.exit(reportFailure("reason" in event ? event.reason : event.error, process));
+    });
+  }
+  return process;
+}
+
+function onSignal(stop: (reason: InterruptedError) => void): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => stop(new InterruptedError(signal)));
+  }
+}
+
+/** Says what ended a process that has no run to tell of; gives the exit code. */
+function reportFailure(error: unknown, { terminal, isJson }: CommandProcess): ExitCode {
+  terminal.writeLine(describe(error));
+  if (isJson) terminal.printJson(summariseFailure(null, error));
+  return exitCodeOf(error);
+}
+
 /** Runs the task in the session, prints its summary, and gives the exit code. */
-async function runTask(task: Task, session: Session, json: boolean, signal: AbortSignal): Promise<ExitCode> {
-  const terminal = openTerminal();
+async function runTask(
+  task: Task,
+  session: Session,
+  { terminal, isJson }: CommandProcess,
+  signal: AbortSignal,
+): Promise<ExitCode> {
   try {
     await task.run(session);
     const { manifest } = session;
     if (task.releaseLease || manifest?.work === "nothing") await session.releaseLease();
     await session[Symbol.asyncDispose]();
     const summary = manifest ? summarise(manifest) : NO_RUN;
-    if (json) {
-      print(JSON.stringify(summary, null, 1) + "\n");
+    if (isJson) {
+      terminal.printJson(summary);
     } else {
-      if (manifest) print(renderSummary(summary, session.config));
-      if (task.report) print(await task.report(session));
+      if (manifest) terminal.print(renderSummary(summary, session.config));
+      if (task.report) terminal.print(await task.report(session));
     }
     return ExitCode.ok;
   } catch (thrown) {
     // What failed because of the signal failed for the signal's reason.
     const error = signal.aborted ? signal.reason : failureOf(thrown);
-    await closeAfterFailure(session, signal, (message) => terminal.writeLine(message));
+    await closeAfterFailure(session, signal, terminal.writeLine);
     // Wrong usage and configuration: no run was begun.
     const begun = exitCodeOf(error) === ExitCode.config ? null : session.manifest;
     const summary = summariseFailure(begun, error);
     terminal.writeLine(describe(error));
-    print(json ? JSON.stringify(summary, null, 1) + "\n" : renderSummary(summary, session.config));
+    if (isJson) terminal.printJson(summary);
+    else terminal.print(renderSummary(summary, session.config));
     return exitCodeOf(error);
   }
 }
@@ -148,56 +241,19 @@ function describe(error: unknown): string {
     const cause = error.cause instanceof Error ? ` (${error.cause.message.split("\n")[0]})` : "";
     return `${error.message}${cause}`;
   }
-  return `This is a bug in nightly-marts, please report it: ${
-    error instanceof Error ? error.stack : String(error)
-  }`;
-}
-
-interface Flags {
-  config?: string;
-  workDir?: string;
-  run?: string;
-  json: boolean;
-  dryRun: boolean;
-  logLevel: LogThreshold;
+  const what = error instanceof Error ? error.stack ?? messageOf(error) : String(error);
+  const cause = error instanceof Error && error.cause !== undefined
+    ? `\nCaused by: ${messageOf(error.cause)}`
+    : "";
+  return `This is a bug in nightly-marts, please report it: ${what}${cause}`;
 }
 
 const DEFAULT_CONFIG = fileURLToPath(new URL("../config/local.jsonc", import.meta.url));
 
-function parseFlags(task: Task): Flags {
-  const command = new Command(`deno task ${task.name}`)
-    .description(task.description)
-    .option("--json", "print a machine-readable summary on stdout", false)
-    .addOption(new Option("--log-level <level>", "least level to log").choices(LOG_LEVELS).default("info"))
-    .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeOut: print, writeErr: () => {}, getOutHasColors: () => false });
-  if (task.config === undefined) {
-    command.option("--config <file>", "configuration (default: $ETL_CONFIG, else config/local.jsonc)");
-  }
-  if (task.action) command.addArgument(new Argument("<action>").choices([task.action]));
-  if (task.options.includes("work-dir")) {
-    command.option("--work-dir <dir>", "work dir, in place of the configured one");
-  }
-  if (task.options.includes("run")) command.option("--run <run>", "run id, in place of the newest");
-  if (task.options.includes("dry-run")) {
-    command.option("--dry-run", "say what would be done, and change nothing", false);
-  }
-  try {
-    command.parse(Deno.args, { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) Deno.exit(ExitCode.ok);
-    throw new UsageError(`${error.message.replace(/^error: /, "")}; see deno task ${task.name} --help`);
-  }
-  const { dryRun = false, ...flags } = command.opts<Flags>();
-  return { ...flags, dryRun };
-}
-
-/** `$ETL_CONFIG`, where this process may read it: compute stages get it as an argument instead. */
-function configFromEnvironment(): string | undefined {
+/** `--config`, else `$ETL_CONFIG` where this process may read it: compute stages get it as an argument instead. */
+function configPathOf({ config }: Flags): string {
   const { state } = Deno.permissions.querySync({ name: "env", variable: "ETL_CONFIG" });
-  return state === "granted" ? Deno.env.get("ETL_CONFIG") : undefined;
+  return config || (state === "granted" && Deno.env.get("ETL_CONFIG")) || DEFAULT_CONFIG;
 }
 
 function realWorld(): World {
@@ -208,10 +264,21 @@ function realWorld(): World {
     monotonic: () => performance.now(),
     newId,
     holder: `process ${Deno.pid}`,
+    giveUpRights,
     openStore,
     openDatabase: (config, options) => openDatabase(config, { ...options, newId }),
     openEngine: openDuckdbEngine,
   };
+}
+
+/**
+ * Gives up, for this process and for good, what only other configurations need: a folder and a DuckDB file need no
+ * network, and only S3's default chain looks into the environment again.
+ */
+function giveUpRights({ store, database }: Config): void {
+  if (store.kind === "s3") return;
+  const unused = database.kind === "mysql" ? ["env", "sys"] as const : ["env", "sys", "net"] as const;
+  for (const name of unused) Deno.permissions.revokeSync({ name });
 }
 
 // The drivers of S3 and MySQL are loaded where they are used only: that takes longer than a small night.
@@ -234,9 +301,4 @@ export async function openDatabase(
   if (config.kind === "duckdb") return openDuckdbDatabase({ ...options, path: config.path });
   const { openMysqlDatabase } = await import("./database/mysql.ts");
   return openMysqlDatabase({ ...options, ...config });
-}
-
-function print(text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let written = 0; written < bytes.length;) written += Deno.stdout.writeSync(bytes.subarray(written));
 }

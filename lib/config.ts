@@ -5,41 +5,54 @@
  *
  * @module
  */
-import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
-import { type Config, configSchema } from "./config_schema.ts";
-import { ConfigError, messageOf } from "./errors.ts";
+import { type ConfigDocument, findValue, problem, readDocument } from "./config_document.ts";
+import { type Config, configSchema, SECRET_FIELDS } from "./config_schema.ts";
+import { type ConfigWorld, resolveValues, type ValueOrigin } from "./config_values.ts";
+import { ConfigError } from "./errors.ts";
+import type { Redactor } from "./redactor.ts";
+import { REDACTED } from "./secret.ts";
 
-/** A value of the environment, `undefined` where it is not set. */
-export type Environment = (name: string) => string | undefined;
+/** A configuration that was read and checked. */
+export interface LoadedConfig {
+  /** The effective configuration. */
+  readonly config: Config;
+  /** The same without its secrets, as the manifest keeps it. */
+  readonly frozen: Config;
+  /** Where each value that the file gives came from, by its path, its parts joined with dots. */
+  readonly origins: ReadonlyMap<string, ValueOrigin>;
+}
 
-/** What a manifest keeps of a configuration: everything but its secrets. */
-export type FrozenConfig = Config;
+/** Where the AWS default chain finds secrets in the environment (AWS SDKs reference guide, "Settings reference"). */
+const AWS_SECRETS = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"];
 
 /**
  * Loads and checks a configuration file.
  *
  * @throws {ConfigError} for anything wrong in it, with file, line and key.
  */
-export async function loadConfig(path: string, env: Environment): Promise<Config> {
+export async function loadConfig(path: string, world: ConfigWorld): Promise<LoadedConfig> {
   const document = await readDocument(path);
-  const given = await resolveReferences(document, document.root, [], env);
+  const { given, origins } = await resolveValues(document, document.root, world);
+  addSecrets(given, world.redactor);
   const parsed = configSchema.safeParse(given);
   if (!parsed.success) {
     const lines = parsed.error.issues.flatMap((issue) => describeIssue(document, issue));
     throw new ConfigError("invalid_config", lines.join("\n"));
   }
   const { $schema: _, ...config } = parsed.data;
+  const { store, database } = config;
   const base = dirname(document.path);
   config.workDir = resolve(base, config.workDir);
-  if (config.store.kind === "folder") config.store.path = resolve(base, config.store.path);
-  if (config.database.kind === "duckdb") config.database.path = resolve(base, config.database.path);
-  if (config.database.kind === "mysql" && config.database.tls?.caFile) {
-    config.database.tls.caFile = resolve(base, config.database.tls.caFile);
+  if (store.kind === "folder") store.path = resolve(base, store.path);
+  if (database.kind === "duckdb") database.path = resolve(base, database.path);
+  if (database.kind === "mysql" && database.tls?.caFile) {
+    database.tls.caFile = resolve(base, database.tls.caFile);
   }
-  return config;
+  if (store.kind === "s3" && store.credentials === undefined) addAwsSecrets(world);
+  return { config, frozen: freeze(config, origins), origins };
 }
 
 /**
@@ -47,146 +60,72 @@ export async function loadConfig(path: string, env: Environment): Promise<Config
  *
  * @throws {ConfigError} where the file cannot be read or the key is not a string.
  */
-export async function loadWorkDir(path: string, env: Environment): Promise<string> {
+export async function loadWorkDir(path: string, world: ConfigWorld): Promise<string> {
   const document = await readDocument(path);
-  const node = findNodeAtLocation(document.root, ["workDir"]);
-  const given = node ? await resolveReferences(document, node, ["workDir"], env) : "../data/work";
+  const node = findValue(document, ["workDir"]);
+  const given = node ? (await resolveValues(document, node, world, ["workDir"])).given : "../data/work";
   if (typeof given !== "string" || given === "") throw problem(document, ["workDir"], "must be a path");
   return resolve(dirname(document.path), given);
 }
 
 /** The error for a value that only turns out to be wrong when it is used, with file, line and key. */
 export async function configFault(path: string, key: readonly string[], what: string): Promise<ConfigError> {
-  return problem(await readDocument(path), [...key], what);
-}
-
-/** The configuration without its secrets, as the manifest keeps it. */
-export function freezeConfig(config: Config): FrozenConfig {
-  const frozen = structuredClone(config);
-  if (frozen.store.kind === "s3") delete frozen.store.credentials;
-  if (frozen.database.kind === "mysql") frozen.database.password = "";
-  return frozen;
+  return problem(await readDocument(path), key, what);
 }
 
 /** SHA-256 of a frozen configuration, in hex. */
-export function configHash(config: FrozenConfig): string {
-  return createHash("sha256").update(JSON.stringify(config)).digest("hex");
+export function configHash(frozen: Config): string {
+  return createHash("sha256").update(JSON.stringify(frozen)).digest("hex");
 }
 
-/** A parsed file with what is needed to point into it. */
-interface ConfigDocument {
-  readonly path: string;
-  readonly text: string;
-  readonly root: Node;
-}
-
-async function readDocument(path: string): Promise<ConfigDocument> {
-  const full = resolve(path);
-  let text: string;
-  try {
-    text = (await Deno.readTextFile(full)).replace(/^\ufeff/, "");
-  } catch (cause) {
-    throw new ConfigError(
-      "config_unreadable",
-      `Cannot read the configuration ${full}; name another with --config FILE or ETL_CONFIG`,
-      { cause },
+/** Before anything is checked: what fails is reported, and must be known to be secret by then. */
+function addSecrets(given: unknown, redactor: Redactor): void {
+  for (const path of SECRET_FIELDS) {
+    const value = path.split(".").reduce<unknown>(
+      (node, key) => typeof node === "object" && node !== null ? Reflect.get(node, key) : undefined,
+      given,
     );
-  }
-  const errors: ParseError[] = [];
-  const root = parseTree(text, errors, { allowTrailingComma: true });
-  const [first] = errors;
-  if (first || root?.type !== "object") {
-    const where = `${full}:${lineAt(text, first?.offset ?? 0)}`;
-    const what = first ? printParseErrorCode(first.error) : "the file must hold one JSON object";
-    throw new ConfigError("invalid_config", `${where}: not valid JSONC: ${what}`);
-  }
-  rejectRepeatedKeys({ path: full, text, root }, root);
-  return { path: full, text, root };
-}
-
-function rejectRepeatedKeys(document: ConfigDocument, node: Node): void {
-  const seen = new Set<unknown>();
-  for (const child of node.children ?? []) {
-    const key = child.type === "property" ? child.children?.[0] : undefined;
-    if (key && seen.has(key.value)) {
-      const where = `${document.path}:${lineAt(document.text, key.offset)}`;
-      throw new ConfigError("invalid_config", `${where}: ${key.value}: given twice`);
-    }
-    if (key) seen.add(key.value);
-    rejectRepeatedKeys(document, child);
+    if (typeof value === "string") redactor.add(value);
   }
 }
 
-/** The value of a node with `${…}` and `$$` replaced in every string. */
-async function resolveReferences(
-  document: ConfigDocument,
-  node: Node,
-  path: (string | number)[],
-  env: Environment,
-): Promise<unknown> {
-  if (node.type === "object") {
-    const entries: [string, unknown][] = [];
-    for (const property of node.children ?? []) {
-      const [key, value] = property.children ?? [];
-      if (key && value) {
-        entries.push([key.value, await resolveReferences(document, value, [...path, key.value], env)]);
-      }
-    }
-    return Object.fromEntries(entries);
-  }
-  if (node.type === "array") {
-    const items = (node.children ?? []).map((child, i) =>
-      resolveReferences(document, child, [...path, i], env)
-    );
-    return await Promise.all(items);
-  }
-  if (node.type !== "string") return node.value;
-  if (node.value.startsWith("enc:")) {
-    throw problem(
-      document,
-      path,
-      "this version cannot decrypt encrypted values; use ${NAME} or ${file:PATH}",
-    );
-  }
-  let value = "";
-  let end = 0;
-  for (const match of (node.value as string).matchAll(/\$(?:\$|\{([^}]*)(\}?))/g)) {
-    value += node.value.slice(end, match.index);
-    if (match[2] === "") throw problem(document, path, "a reference that begins with ${ does not end in }");
-    value += match[0] === "$$" ? "$" : await resolveReference(document, match[1] ?? "", path, env);
-    end = match.index + match[0].length;
-  }
-  return value + node.value.slice(end);
-}
-
-async function resolveReference(
-  document: ConfigDocument,
-  reference: string,
-  path: (string | number)[],
-  env: Environment,
-): Promise<string> {
-  if (reference.startsWith("file:")) {
-    const file = resolve(dirname(document.path), reference.slice("file:".length));
+function addAwsSecrets({ env, redactor }: ConfigWorld): void {
+  for (const name of AWS_SECRETS) {
     try {
-      return (await Deno.readTextFile(file)).replace(/\r?\n$/, "");
-    } catch (cause) {
-      throw problem(document, path, `cannot read the file ${file}`, cause);
+      redactor.add(env(name) ?? "");
+    } catch {
+      // May not be read: then nobody else in this process can read it either.
     }
   }
-  const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(reference) ?? [];
-  if (name === undefined) {
-    throw problem(document, path, "a reference is ${NAME}, ${NAME:-default} or ${file:PATH}");
+}
+
+/**
+ * Values of store and database that are no secrets by themselves, and what a manifest has in their place where they
+ * were encrypted or come from a secret file. The endpoint must be a URL and may be left out.
+ */
+const HIDDEN_WHERE_SECRET: Readonly<Record<string, string | undefined>> = {
+  "store.path": REDACTED,
+  "store.bucket": REDACTED,
+  "store.region": REDACTED,
+  "store.endpoint": undefined,
+  "database.path": REDACTED,
+  "database.host": REDACTED,
+  "database.database": REDACTED,
+  "database.user": REDACTED,
+  "database.tls.caFile": REDACTED,
+};
+
+function freeze(config: Config, origins: LoadedConfig["origins"]): Config {
+  // On the way through JSON secrets lose their values.
+  const frozen = configSchema.parse(JSON.parse(JSON.stringify(config)));
+  if (frozen.store.kind === "s3") delete frozen.store.credentials;
+  for (const [path, shown] of Object.entries(HIDDEN_WHERE_SECRET)) {
+    if (!origins.get(path)?.isSecret) continue;
+    const [field = "", ...parents] = path.split(".").reverse();
+    const parent = parents.reverse().reduce((node: object, key) => Reflect.get(node, key), frozen);
+    Reflect.set(parent, field, shown);
   }
-  let found: string | undefined;
-  try {
-    found = env(name);
-  } catch (cause) {
-    throw problem(document, path, `may not read the environment variable ${name}`, cause);
-  }
-  // As in a shell, an empty variable takes the default too.
-  const value = fallback !== undefined && !found ? fallback : found;
-  if (value === undefined) throw problem(document, path, `the environment variable ${name} is not set`);
-  return value;
+  return frozen;
 }
 
 function describeIssue(document: ConfigDocument, issue: z.core.$ZodIssue): string[] {
@@ -200,23 +139,4 @@ function describeIssue(document: ConfigDocument, issue: z.core.$ZodIssue): strin
     return [problem(document, path, inner).message];
   }
   return [problem(document, path, issue.message).message];
-}
-
-function problem(
-  document: ConfigDocument,
-  path: (string | number)[],
-  what: string,
-  cause?: unknown,
-): ConfigError {
-  let node: Node | undefined;
-  for (let depth = path.length; depth >= 0 && !node; depth--) {
-    node = findNodeAtLocation(document.root, path.slice(0, depth));
-  }
-  const where = `${document.path}:${lineAt(document.text, (node?.parent ?? node)?.offset ?? 0)}`;
-  const reason = cause === undefined ? what : `${what} (${messageOf(cause)})`;
-  return new ConfigError("invalid_config", `${where}: ${path.join(".") || "configuration"}: ${reason}`);
-}
-
-function lineAt(text: string, offset: number): number {
-  return text.slice(0, offset).split("\n").length;
 }

@@ -4,10 +4,29 @@
  *
  * @module
  */
+import { isIP } from "node:net";
 import { z } from "zod";
 import { ADDED_COLUMNS, CORE_COLUMNS, parseColumnType } from "./contract.ts";
+import { usesTls } from "./database/mysql_tls.ts";
+import { Secret } from "./secret.ts";
 
 const text = z.string().min(1);
+
+/** A field that is secret by itself; each is in {@linkcode SECRET_FIELDS} too. */
+const secret = (given: z.ZodString) => given.transform((value) => new Secret(value));
+
+/** The fields that are secrets by themselves, wherever their values come from. */
+export const SECRET_FIELDS = [
+  "store.credentials.accessKeyId",
+  "store.credentials.secretAccessKey",
+  "store.credentials.sessionToken",
+  "database.password",
+] as const;
+
+const endpoint = z.url({ protocol: /^https?$/, abort: true }).refine((url) => {
+  const { username, password, search, hash } = new URL(url);
+  return username + password + search + hash === "";
+}, "must be scheme, host and port only; accounts go into store.credentials");
 
 const folderStore = z.strictObject({
   kind: z.literal("folder"),
@@ -18,10 +37,13 @@ const s3Store = z.strictObject({
   kind: z.literal("s3"),
   bucket: text,
   region: text.optional(),
-  endpoint: z.url().optional().describe("For S3-compatible servers."),
+  endpoint: endpoint.optional().describe("For S3-compatible servers."),
   forcePathStyle: z.boolean().default(false),
-  credentials: z.strictObject({ accessKeyId: text, secretAccessKey: text, sessionToken: text.optional() })
-    .optional().describe("Left out: the AWS default chain (environment, profile, IRSA, Pod Identity)."),
+  credentials: z.strictObject({
+    accessKeyId: secret(text),
+    secretAccessKey: secret(text),
+    sessionToken: secret(text).optional(),
+  }).optional().describe("Left out: the AWS default chain (environment, profile, IRSA, Pod Identity)."),
 });
 
 const duckdbDatabase = z.strictObject({
@@ -35,9 +57,13 @@ const mysqlDatabase = z.strictObject({
   port: z.int().min(1).max(65535).default(3306),
   database: text,
   user: text,
-  password: z.string(),
+  password: secret(z.string()),
   tls: z.strictObject({ mode: z.enum(["required", "off"]), caFile: text.optional() }).optional()
     .describe("Left out: required, except for loopback hosts: off."),
+}).refine(({ host, tls }) => !usesTls(host, tls?.mode) || isIP(host) === 0, {
+  path: ["host"],
+  // The driver checks names only, and would take any certificate of a known authority for that of an address.
+  error: "must be a name, not an address, for TLS to check the certificate",
 });
 
 const prefix = z.string().regex(

@@ -11,6 +11,7 @@ import type { Lease } from "./lease.ts";
 import type { Log } from "./log.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Progress } from "./progress.ts";
+import type { Redactor } from "./redactor.ts";
 import type { ObjectStore } from "./store/store.ts";
 import type { WorkDir } from "./workdir.ts";
 
@@ -28,6 +29,10 @@ export interface StageContext {
 export interface DownloadContext extends StageContext {
   /** The effective configuration. */
   readonly config: Config;
+  /** The same without its secrets, for the manifest. */
+  readonly frozen: Config;
+  /** Takes known secrets out of text from outside before it is kept. */
+  readonly redactor: Redactor;
   /** The error for a value of the configuration that turns out to be wrong; says where it stands. */
   configFault(key: readonly string[], what: string): Promise<ConfigError>;
   /** Of the run that begins. */

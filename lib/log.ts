@@ -1,9 +1,22 @@
 /**
  * The log: lines on stderr, built in one place.
  *
+ * Every sink is made by {@linkcode redactingSink}: fields that are called like a secret or a personal detail are hidden
+ * there by their names. Known secrets, whatever they are called, the terminal takes out of every line.
+ *
  * @module
  */
-import { configure, getLogger, type Logger, type LogLevel, type LogRecord } from "@logtape/logtape";
+import {
+  configure,
+  getLogger,
+  type Logger,
+  type LogLevel,
+  type LogRecord,
+  type Sink,
+} from "@logtape/logtape";
+import { redactByField } from "@logtape/redaction";
+import { messageOf } from "./errors.ts";
+import { REDACTED } from "./secret.ts";
 import type { Terminal } from "./terminal.ts";
 import { visible } from "./visible.ts";
 
@@ -16,11 +29,23 @@ export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const satisfi
 /** One of {@linkcode LOG_LEVELS}. */
 export type LogThreshold = (typeof LOG_LEVELS)[number];
 
+/** What a field is called that may hold a secret: of the configuration, of a driver, of a request. */
+const SECRET_NAMES =
+  /pass(word|wd|phrase|code)|secret|credential|authorization|cookie|signature|(api|access|private|session|config)_?key|(access|session|security|auth)_?token/i;
+/** Columns of the dimensions that tell something about a person. */
+const PERSONAL_NAMES =
+  /^((sales_person_|store_manager_|manager_)?(first_|last_|full_)?name|(sales_person_)?(address|pincode)|phone(_number)?)$/i;
+
+/** A sink that gets records without the values of fields that are called like secrets or personal details. */
+function redactingSink(sink: Sink): Sink {
+  return redactByField(sink, { fieldPatterns: [SECRET_NAMES, PERSONAL_NAMES], action: () => REDACTED });
+}
+
 /** Opens the log of this process. */
 export async function openLog(terminal: Terminal, threshold: LogThreshold): Promise<Log> {
   await configure({
     reset: true,
-    sinks: { stderr: (record) => terminal.writeLine(formatRecord(record)) },
+    sinks: { stderr: redactingSink((record) => terminal.writeLine(formatRecord(record))) },
     loggers: [
       { category: ["nightly-marts"], sinks: ["stderr"], lowestLevel: threshold },
       { category: ["logtape", "meta"], sinks: [], lowestLevel: "fatal" },
@@ -37,5 +62,6 @@ function formatRecord(record: LogRecord): string {
 }
 
 function formatValue(value: unknown): string {
-  return visible(typeof value === "string" ? value : JSON.stringify(value) ?? String(value));
+  if (typeof value === "string") return visible(value);
+  return visible(value instanceof Error ? messageOf(value) : JSON.stringify(value) ?? String(value));
 }

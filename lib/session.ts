@@ -8,7 +8,8 @@
  */
 import { resolve } from "node:path";
 import type { Config } from "./config_schema.ts";
-import { configFault, type Environment, freezeConfig, loadConfig, loadWorkDir } from "./config.ts";
+import { configFault, loadConfig, type LoadedConfig, loadWorkDir } from "./config.ts";
+import type { ConfigWorld, Environment } from "./config_values.ts";
 import type {
   ComputeContext,
   DownloadContext,
@@ -43,6 +44,8 @@ export interface World {
   readonly newId: () => string;
   /** For messages to whoever finds the work dir or the lease taken. */
   readonly holder: string;
+  /** Called with the configuration before anything else is opened: the process may give up what that has no use for. */
+  giveUpRights(config: Config): void;
   /** Opens the configured store. */
   openStore(config: Config["store"], options: { signal: AbortSignal }): Promise<ObjectStore>;
   /** Opens the configured database. */
@@ -72,12 +75,11 @@ export interface SessionOptions {
 export class Session implements AsyncDisposable {
   /** The run's document; `null` until there is one. */
   manifest: Manifest | null = null;
-  /** The effective configuration; `null` where no stage needed it. */
-  config: Config | null = null;
   readonly #options: SessionOptions;
   readonly #world: World;
-  readonly #stage: StageContext;
+  readonly #stage: StageContext & Pick<DownloadContext, "redactor">;
   readonly #open = new AsyncDisposableStack();
+  #loaded: LoadedConfig | null = null;
   #workDir: WorkDir | null = null;
   #runFolder = "";
   #engine: Engine | null = null;
@@ -86,10 +88,19 @@ export class Session implements AsyncDisposable {
   #lease: Lease | null = null;
 
   /** Opens nothing yet. */
-  constructor(options: SessionOptions, world: World, stage: StageContext) {
+  constructor(
+    options: SessionOptions,
+    world: World,
+    stage: StageContext & Pick<DownloadContext, "redactor">,
+  ) {
     this.#options = options;
     this.#world = world;
     this.#stage = stage;
+  }
+
+  /** The effective configuration; `null` where no stage needed it. */
+  get config(): Config | null {
+    return this.#loaded?.config ?? null;
   }
 
   /** A dry run changes nothing outside a temporary folder. */
@@ -100,7 +111,7 @@ export class Session implements AsyncDisposable {
   /** Begins a run with the stage that makes its manifest. */
   async download(stage: (context: DownloadContext) => Promise<Manifest>): Promise<void> {
     const started = this.#world.monotonic();
-    const config = await this.#loadConfig();
+    const { config, frozen } = await this.#loadConfig();
     const store = await this.#openStore(config);
     const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
     const runId = newRunId(this.#world.now(), this.#world.newId);
@@ -109,6 +120,7 @@ export class Session implements AsyncDisposable {
     this.manifest = await stage({
       ...this.#stage,
       config,
+      frozen,
       configFault: (key, what) => configFault(this.#options.configPath, key, what),
       runId,
       dryRun: this.dryRun,
@@ -139,8 +151,8 @@ export class Session implements AsyncDisposable {
       const engine = await this.#openEngine(manifest.config.resources);
       await stage({ ...this.#stage, manifest, runFolder: this.#runFolder, engine });
     } else {
-      this.#stage.log.info("{name}: nothing to do, run {runId} has no new files", {
-        name,
+      this.#stage.log.info("{stage}: nothing to do, run {runId} has no new files", {
+        stage: name,
         runId: manifest.runId,
       });
     }
@@ -169,15 +181,15 @@ export class Session implements AsyncDisposable {
     const workDir = this.#workDir;
     if (manifest === null || workDir === null) return;
     if (manifest.work === "nothing") {
-      this.#stage.log.info("{name}: nothing to do, run {runId} has no new files", {
-        name,
+      this.#stage.log.info("{stage}: nothing to do, run {runId} has no new files", {
+        stage: name,
         runId: manifest.runId,
       });
       if (name === "cleanup") await workDir.removeRun(manifest.runId);
     } else {
       if (manifest.work === "files") requireStagesBefore(manifest, name);
-      const config = await this.#loadConfig();
-      requireSameStores(config, manifest);
+      const { config, frozen } = await this.#loadConfig();
+      requireSameStores(frozen, manifest);
       const database = await this.#openDatabase(config, workDir.path);
       this.#lease ??= await Lease.resume(database, manifest.token, {
         ...config.lease,
@@ -215,19 +227,29 @@ export class Session implements AsyncDisposable {
     if (present) await writeManifest(this.#runFolder, manifest);
   }
 
-  async #loadConfig(): Promise<Config> {
-    if (this.config === null) {
-      this.config = await loadConfig(this.#options.configPath, this.#world.env);
-      if (this.#options.workDir !== null) this.config.workDir = resolve(this.#options.workDir);
+  async #loadConfig(): Promise<LoadedConfig> {
+    if (this.#loaded === null) {
+      const { configPath, workDir } = this.#options;
+      const loaded = await loadConfig(configPath, this.#configWorld);
+      if (workDir !== null) loaded.config.workDir = loaded.frozen.workDir = resolve(workDir);
+      for (const [field, { source }] of loaded.origins) {
+        this.#stage.log.debug("Configuration: {field} comes from {source}", { field, source });
+      }
+      this.#world.giveUpRights(loaded.config);
+      this.#loaded = loaded;
     }
-    return this.config;
+    return this.#loaded;
+  }
+
+  get #configWorld(): ConfigWorld {
+    return { env: this.#world.env, redactor: this.#stage.redactor };
   }
 
   /** The manifest of the run that a stage works on; `null` where cleanup finds nothing left to clean. */
   async #loadManifest(name: StageName): Promise<Manifest | null> {
     if (this.manifest !== null) return this.manifest;
     const { workDir: given, configPath, runId } = this.#options;
-    const path = given === null ? await loadWorkDir(configPath, this.#world.env) : resolve(given);
+    const path = given === null ? await loadWorkDir(configPath, this.#configWorld) : resolve(given);
     const workDir = await this.#lockWorkDir(path, 0);
     const manifest = runId === null
       ? await this.#newestManifest(workDir)
@@ -301,8 +323,8 @@ export class Session implements AsyncDisposable {
 }
 
 /** A run keeps the store and the database that it began with; each stage may have an account of its own. */
-function requireSameStores(config: Config, manifest: Manifest): void {
-  const now = placesOf(config), then = placesOf(manifest.config);
+function requireSameStores(frozen: Config, manifest: Manifest): void {
+  const now = placesOf(frozen), then = placesOf(manifest.config);
   for (const part of ["store", "database"] as const) {
     if (JSON.stringify(now[part]) === JSON.stringify(then[part])) continue;
     throw new ConfigError(
@@ -313,8 +335,6 @@ function requireSameStores(config: Config, manifest: Manifest): void {
   }
 }
 
-function placesOf(config: Config): Pick<Config, "store" | "database"> {
-  const { store, database } = freezeConfig(config);
-  if (database.kind === "mysql") database.user = "";
-  return { store, database };
+function placesOf({ store, database }: Config): Pick<Config, "store" | "database"> {
+  return { store, database: database.kind === "mysql" ? { ...database, user: "" } : database };
 }

@@ -1,34 +1,37 @@
 /**
- * Standard error, shared by the log and the progress bar: a line that is written first clears the bar.
+ * Standard output and error. Everything that the process says passes here, and loses its secrets here.
+ *
+ * The log and the progress bar share standard error: a line that is written first clears the bar.
  *
  * @module
  */
+import type { Redactor } from "./redactor.ts";
 
-/** Where lines for people go. */
+/** Where lines for people and results for programs go. */
 export interface Terminal {
-  /** Columns of the terminal; 0 where there is none. */
+  /** Columns of the terminal that standard error is; 0 where it is none. */
   readonly columns: number;
-  /** Writes a line. */
+  /** Writes a line to standard error. */
   writeLine(text: string): void;
   /** Shows a text in place on the last line; an empty one takes it away. Nothing where there is no terminal. */
   showBar(text: string): void;
+  /** Writes a result for people to standard output. */
+  print(text: string): void;
+  /** Writes a result for programs to standard output. Its strings lose their secrets; its keys and syntax stay. */
+  printJson(value: unknown): void;
 }
 
 /** A bar needs at least this many columns; a Pod with `tty: true` has a terminal of 0. */
 const LEAST_COLUMNS = 40;
 const CLEAR_LINE = "\r\x1b[K";
 
-/** Standard error of this process. */
-export function openTerminal(): Terminal {
-  const encoder = new TextEncoder();
+/** Standard output and error of this process. */
+export function openTerminal(redactor: Redactor): Terminal {
   const columns = terminalColumns();
   let bar = "";
   const write = (text: string) => {
-    const bytes = encoder.encode(text);
     try {
-      for (let written = 0; written < bytes.length;) {
-        written += Deno.stderr.writeSync(bytes.subarray(written));
-      }
+      writeAll(Deno.stderr, text);
     } catch {
       // Nobody reads stderr any more (a closed pipe): the run itself must go on.
     }
@@ -36,14 +39,26 @@ export function openTerminal(): Terminal {
   return {
     columns,
     writeLine(text) {
-      write(bar === "" ? `${text}\n` : `${CLEAR_LINE}${text}\n${bar}`);
+      const line = redactor.redact(text);
+      write(bar === "" ? `${line}\n` : `${CLEAR_LINE}${line}\n${bar}`);
     },
     showBar(text) {
       if (columns === 0 || text === bar) return;
       write(CLEAR_LINE + text);
       bar = text;
     },
+    print(text) {
+      writeAll(Deno.stdout, redactor.redact(text));
+    },
+    printJson(value) {
+      writeAll(Deno.stdout, JSON.stringify(redactor.redactValue(value), null, 1) + "\n");
+    },
   };
+}
+
+function writeAll(output: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let written = 0; written < bytes.length;) written += output.writeSync(bytes.subarray(written));
 }
 
 function terminalColumns(): number {

@@ -10,9 +10,9 @@ import pMap from "p-map";
 import { join } from "node:path";
 import { checkBinding, checkRunsKnown } from "../lib/binding.ts";
 import { main } from "../lib/command.ts";
-import { configHash, freezeConfig } from "../lib/config.ts";
+import { configHash } from "../lib/config.ts";
 import type { DownloadContext } from "../lib/context.ts";
-import { contractSqlTypes } from "../lib/contract_sql.ts";
+import { findRuleFault } from "../lib/contract_rules.ts";
 import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";
 import { downloadFile } from "../lib/download_file.ts";
 import { AccessError, ConfigError, DataError } from "../lib/errors.ts";
@@ -25,13 +25,13 @@ const CONCURRENCY = 8;
 
 /** Makes the run's manifest and everything local that it names. */
 export async function download(context: DownloadContext): Promise<Manifest> {
-  const { config, runId, dryRun, store, database, log } = context;
-  await checkRules(context);
+  const { config, frozen, runId, dryRun, store, database, engine, log, configFault } = context;
+  const fault = await findRuleFault(config.contract, engine);
+  if (fault) throw await configFault(fault.path, fault.what);
   if (!dryRun) await database.prepare();
   const token = dryRun ? 0 : (await context.acquireLease()).token;
   await checkBinding(store, database, config.prefixes);
   const staged = await checkRunsKnown(store, database, config.prefixes);
-  const frozen = freezeConfig(config);
   if (!dryRun) await database.beginRun({ runId, token, configHash: configHash(frozen) });
   const leftovers = (await database.unfinishedRuns()).map((run) => run.runId);
   if (!dryRun) await removeDeadRuns(context, leftovers);
@@ -55,17 +55,6 @@ export async function download(context: DownloadContext): Promise<Manifest> {
     leftoverCount: leftovers.length,
   });
   return manifest;
-}
-
-/** Rules are SQL from the configuration: nothing but an expression over the contract's columns may be in one. */
-async function checkRules({ config, configFault, engine }: DownloadContext): Promise<void> {
-  const types = contractSqlTypes(config.contract);
-  for (const [name, rule] of Object.entries(config.contract.rules)) {
-    const fault = await engine.checkExpression(rule.check, types);
-    if (fault !== null) {
-      throw await configFault(["contract", "rules", name, "check"], `"${rule.check}": ${fault}`);
-    }
-  }
 }
 
 /** Deletes the folders of runs that never committed; those of committed runs may hold the only copy of a source file. */
@@ -146,7 +135,7 @@ async function snapshotDimensions(
 }
 
 async function downloadAll(context: DownloadContext, found: readonly (ObjectVersion | ObjectTrouble)[]) {
-  const { config, store, runFolder, progress, signal, log } = context;
+  const { config, store, runFolder, progress, redactor, signal, log } = context;
   await Deno.mkdir(join(runFolder, "files"));
   using step = progress.step("downloading files", found.length);
   return await pMap(found, async (entry, index): Promise<SourceFile> => {
@@ -164,7 +153,8 @@ async function downloadAll(context: DownloadContext, found: readonly (ObjectVers
         Object.assign(file, await downloadFile(store, order));
       } catch (error) {
         if (!(error instanceof ObjectError)) throw error;
-        Object.assign(file, { status: "skipped", reason: error.problem, detail: error.message });
+        const detail = redactor.redact(error.message);
+        Object.assign(file, { status: "skipped", reason: error.problem, detail });
       }
     }
     if (file.status === "skipped") {

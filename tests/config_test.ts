@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { configHash, freezeConfig, loadConfig, loadWorkDir } from "../lib/config.ts";
-import { configJsonSchema } from "../lib/config_schema.ts";
+import { configHash, loadConfig, loadWorkDir } from "../lib/config.ts";
+import { type Config, configJsonSchema, configSchema, SECRET_FIELDS } from "../lib/config_schema.ts";
+import type { Environment } from "../lib/config_values.ts";
 import { ConfigError } from "../lib/errors.ts";
+import { Redactor } from "../lib/redactor.ts";
+import { Secret } from "../lib/secret.ts";
 import { REPOSITORY } from "./support/task.ts";
 
 /** A folder with a configuration file of this text. */
@@ -19,6 +22,11 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   TRICKY: '${NAME} $$ "\\',
 };
 const env = (name: string): string | undefined => ENVIRONMENT[name];
+const worldOf = (env: Environment) => ({ env, redactor: new Redactor() });
+
+async function load(path: string): Promise<Config> {
+  return (await loadConfig(path, worldOf(env))).config;
+}
 
 Deno.test("loadConfig() fills in every default, when only store and database are given", async () => {
   await using file = await writeConfig(`{
@@ -26,7 +34,7 @@ Deno.test("loadConfig() fills in every default, when only store and database are
     "store": { "kind": "folder", "path": "../store" },
     "database": { "kind": "duckdb", "path": "warehouse.duckdb" }, // a comment
   }`);
-  assert.deepEqual(await loadConfig(file.path, env), {
+  assert.deepEqual(await load(file.path), {
     store: { kind: "folder", path: join(file.folder, "../store") },
     database: { kind: "duckdb", path: join(file.folder, "warehouse.duckdb") },
     workDir: join(file.folder, "../data/work"),
@@ -80,7 +88,7 @@ Deno.test("loadConfig() takes what is given, and a rules or columns object in pl
     "incentivePercent": 0.0625,
     "resources": { "memoryLimit": "1.5 GiB", "threads": 2 }
   }`);
-  const config = await loadConfig(file.path, env);
+  const config = await load(file.path);
   assert.deepEqual(config.store, {
     kind: "s3",
     bucket: "b",
@@ -93,7 +101,7 @@ Deno.test("loadConfig() takes what is given, and a rules or columns object in pl
     port: 3306,
     database: "d",
     user: "u",
-    password: "",
+    password: new Secret(""),
     tls: { mode: "required", caFile: join(file.folder, "ca.pem") },
   });
   assert.equal(config.workDir, "/var/nightly");
@@ -109,7 +117,7 @@ Deno.test("loadConfig() reads a file that begins with a byte order mark and has 
   await using file = await writeConfig(
     '\ufeff{\r\n"store": {"kind": "folder", "path": "s"},\r\n"database": {"kind": "duckdb", "path": "d"}\r\n}\r\n',
   );
-  assert.equal((await loadConfig(file.path, env)).incentivePercent, 1);
+  assert.equal((await load(file.path)).incentivePercent, 1);
 });
 
 /** What a string becomes; `secret.txt` and `crlf.txt` are files beside the configuration. */
@@ -143,9 +151,9 @@ Deno.test("loadConfig() puts in values of the environment and of files, and noth
     await Deno.writeTextFile(join(file.folder, "secret.txt"), "first line\n last line \n");
     await Deno.writeTextFile(join(file.folder, "crlf.txt"), "p\u00e4ss\r\n");
     await Deno.writeTextFile(join(file.folder, "no-line-end.txt"), "word");
-    const { database } = await loadConfig(file.path, env);
+    const { database } = await load(file.path);
     assert.ok(database.kind === "mysql");
-    assert.equal(database.password, expected, given);
+    assert.equal(database.password.reveal(), expected, given);
   }
 });
 
@@ -180,6 +188,17 @@ const FAULTS: readonly (readonly [line: string, ...says: readonly string[]])[] =
     '"database": { "kind": "mysql", "host": "h", "database": "d", "user": "u", "password": "x", "port": "3306" }',
     "4: database.port: ",
   ],
+  ...["ftp://h", "http://u:p@h", "http://u@h", "http://h?p=1", "http://h#p", "h:9000", ""].map((url) =>
+    [`"store": { "kind": "s3", "bucket": "b", "endpoint": "${url}" }`, "4: store.endpoint: "] as const
+  ),
+  ...['"host": "10.0.0.1"', '"host": "::2"', '"host": "127.0.0.1", "tls": { "mode": "required" }'].map((
+    host,
+  ) =>
+    [
+      `"database": { "kind": "mysql", ${host}, "database": "d", "user": "u", "password": "x" }`,
+      "4: database.host: must be a name, not an address, for TLS to check the certificate",
+    ] as const
+  ),
   ['"workDir": 5', "4: workDir: "],
   ['"prefixes": { "source": "in" }', "4: prefixes.source: "],
   ['"prefixes": { "source": "" }', "4: prefixes.source: "],
@@ -265,7 +284,7 @@ const FAULTS: readonly (readonly [line: string, ...says: readonly string[]])[] =
 async function faultsOf(text: string): Promise<string[]> {
   await using file = await writeConfig(text);
   try {
-    await loadConfig(file.path, env);
+    await load(file.path);
   } catch (error) {
     assert.ok(error instanceof ConfigError, `failed with ${error}`);
     assert.equal(error.code, "invalid_config");
@@ -303,7 +322,7 @@ Deno.test("loadConfig() says what is missing, when a file has no store, no objec
 Deno.test("loadConfig() names the file and says how to name another, when it cannot be read", async () => {
   await using file = await writeConfig("{}");
   for (const path of [join(file.folder, "missing.jsonc"), file.folder]) {
-    await assert.rejects(loadConfig(path, env), (error) => {
+    await assert.rejects(load(path), (error) => {
       assert.ok(error instanceof ConfigError);
       assert.equal(error.code, "config_unreadable");
       assert.ok(error.message.includes(path));
@@ -353,7 +372,7 @@ Deno.test("loadConfig() tells no value, whatever is wrong with it", async () => 
       await using file = await writeConfig(JSON.stringify(changed, null, 1));
       await Deno.writeTextFile(join(file.folder, "secret.txt"), canary);
       try {
-        await loadConfig(file.path, (name) => name === "SECRET" ? canary : undefined);
+        await loadConfig(file.path, worldOf((name) => name === "SECRET" ? canary : undefined));
       } catch (error) {
         assert.ok(error instanceof ConfigError);
         const shown = `${error.message} ${error.stack} ${Deno.inspect(error.cause)}`;
@@ -380,35 +399,49 @@ Deno.test("loadWorkDir() needs nothing but the work dir, and no secret", async (
   await using file = await writeConfig(
     '{ "workDir": "${NAME}/work", "database": { "password": "${MISSING}" } }',
   );
-  assert.equal(await loadWorkDir(file.path, env), join(file.folder, "value/work"));
+  assert.equal(await loadWorkDir(file.path, worldOf(env)), join(file.folder, "value/work"));
   await Deno.writeTextFile(file.path, "{}");
-  assert.equal(await loadWorkDir(file.path, env), join(file.folder, "../data/work"));
+  assert.equal(await loadWorkDir(file.path, worldOf(env)), join(file.folder, "../data/work"));
   for (const faulty of ['""', "5", '"${MISSING}"']) {
     await Deno.writeTextFile(file.path, `{\n"workDir": ${faulty} }`);
     await assert.rejects(
-      loadWorkDir(file.path, env),
+      loadWorkDir(file.path, worldOf(env)),
       (error) => error instanceof ConfigError && error.message.startsWith(`${file.path}:2: workDir: `),
       faulty,
     );
   }
 });
 
-Deno.test("freezeConfig() leaves the secrets out, and configHash() tells configurations apart", async () => {
-  const load = async (secret: string, rule: string) => {
+Deno.test("loadConfig() freezes everything but the secrets, and configHash() tells configurations apart", async () => {
+  const loadWith = async (secret: string, rule: string) => {
     await using file = await writeConfig(`{
       "store": { "kind": "s3", "bucket": "b", "credentials":
         { "accessKeyId": "${secret}", "secretAccessKey": "${secret}", "sessionToken": "${secret}" } },
       "database": { "kind": "mysql", "host": "h", "database": "d", "user": "u", "password": "${secret}" },
       "workDir": "/var/nightly", "contract": { "rules": { "r": { "check": "${rule}", "severity": "warn" } } } }`);
-    return await loadConfig(file.path, env);
+    return await loadConfig(file.path, worldOf(env));
   };
-  const config = await load("5ecret-Canary", "TRUE");
-  const frozen = freezeConfig(config);
-  assert.ok(JSON.stringify(config).includes("5ecret-Canary"), "the configuration itself was changed");
-  assert.ok(!JSON.stringify(frozen).includes("5ecret-Canary"));
+  const { config, frozen } = await loadWith("5ecret-Canary", "TRUE");
+  assert.ok(config.database.kind === "mysql" && config.database.password.reveal() === "5ecret-Canary");
+  assert.ok(!JSON.stringify(config).includes("5ecret-Canary"));
+  assert.ok(frozen.database.kind === "mysql" && frozen.database.password.reveal() === "[redacted]");
   assert.match(configHash(frozen), /^[0-9a-f]{64}$/);
-  assert.equal(configHash(frozen), configHash(freezeConfig(await load("another", "TRUE"))));
-  assert.notEqual(configHash(frozen), configHash(freezeConfig(await load("another", "FALSE"))));
+  assert.equal(configHash(frozen), configHash((await loadWith("another", "TRUE")).frozen));
+  assert.notEqual(configHash(frozen), configHash((await loadWith("another", "FALSE")).frozen));
+});
+
+Deno.test("loadConfig() freezes a valid configuration without what comes from secret files", async () => {
+  await using file = await writeConfig(`{
+    "store": { "kind": "s3", "bucket": "\${file:secret}", "region": "\${file:secret}", "endpoint": "http://\${file:secret}" },
+    "database": { "kind": "mysql", "host": "\${file:secret}", "database": "\${file:secret}", "user": "\${file:secret}",
+      "password": "\${file:secret}", "tls": { "mode": "required", "caFile": "\${file:secret}" } },
+    "workDir": "w" }`);
+  await Deno.writeTextFile(join(file.folder, "secret"), "5ecret-canary");
+  const { config, frozen } = await loadConfig(file.path, worldOf(env));
+  assert.ok(config.store.kind === "s3" && config.store.bucket === "5ecret-canary");
+  assert.doesNotMatch(JSON.stringify(frozen), /canary/);
+  const kept = JSON.stringify(frozen);
+  assert.equal(JSON.stringify(configSchema.parse(JSON.parse(kept))), kept);
 });
 
 Deno.test("config/schema.json is what configJsonSchema() gives", async () => {
@@ -421,5 +454,30 @@ Deno.test("loadConfig() takes every configuration in config/", async () => {
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
   const configs = names.filter((name) => name.endsWith(".jsonc"));
   assert.ok(configs.includes("local.jsonc"));
-  for (const name of configs) await loadConfig(join(folder, name), (variable) => variable.toLowerCase());
+  for (const name of configs) {
+    await loadConfig(
+      join(folder, name),
+      worldOf((variable) => variable.toLowerCase()),
+    );
+  }
+});
+
+Deno.test("SECRET_FIELDS names every field whose value is a Secret", () => {
+  const config = configSchema.parse({
+    store: {
+      kind: "s3",
+      bucket: "b",
+      credentials: { accessKeyId: "a", secretAccessKey: "s", sessionToken: "t" },
+    },
+    database: { kind: "mysql", host: "h", database: "d", user: "u", password: "p" },
+  });
+  const secretsOf = (node: object): string[] =>
+    Object.entries(node).flatMap(([key, value]) =>
+      value instanceof Secret
+        ? [key]
+        : typeof value === "object"
+        ? secretsOf(value).map((path) => `${key}.${path}`)
+        : []
+    );
+  assert.deepEqual(secretsOf(config).sort(), [...SECRET_FIELDS].sort());
 });

@@ -7,10 +7,10 @@
  *
  * @module
  */
-import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { Duckdb, type Resources } from "../duckdb.ts";
 import { ConfigError, wrapSystemError } from "../errors.ts";
+import type { Secret } from "../secret.ts";
 import {
   type Commit,
   type Database,
@@ -27,6 +27,7 @@ import { commitRun, keyHash, NOW, requireToken, transaction } from "./mysql_comm
 import { MysqlConnection, type MysqlTarget, type SqlParameter, type SqlRow } from "./mysql_connection.ts";
 import { describeFault, MysqlFault } from "./mysql_errors.ts";
 import { writeSnapshot } from "./mysql_snapshot.ts";
+import { usesTls } from "./mysql_tls.ts";
 import { migrate, readOrEmpty } from "./mysql_tables.ts";
 
 /** How to open the database. */
@@ -39,8 +40,8 @@ export interface MysqlDatabaseOptions {
   readonly database: string;
   /** Account name. */
   readonly user: string;
-  /** Of the account; in no message. */
-  readonly password: string;
+  /** Of the account. */
+  readonly password: Secret;
   /** Left out: required, except for loopback hosts. `required` checks the certificate and the host name in it. */
   readonly tls?:
     | {
@@ -400,18 +401,9 @@ class MysqlDatabase implements Database {
 
 async function targetOf(options: MysqlDatabaseOptions): Promise<MysqlTarget> {
   const { host, tls, readOnly = false } = options;
-  const isLoopback = /^(localhost|127(\.\d+){3}|::1)$/i.test(host);
-  const isRequired = tls ? tls.mode === "required" : !isLoopback;
-  if (isRequired && isIP(host) > 0) {
-    // The driver checks names only, and would take any certificate of a known authority for that of an address.
-    throw new ConfigError(
-      "tls_needs_name",
-      `Cannot use the database ${options.database} on ${host}: database.host must be a name, not an address, for TLS to ` +
-        "check the certificate",
-    );
-  }
+  // Where TLS is used the host is a name: the configuration takes nothing else.
   const ca = tls?.caFile === undefined ? {} : { ca: await readAuthorities(tls.caFile) };
-  return { ...options, readOnly, tls: isRequired ? ca : null };
+  return { ...options, readOnly, tls: usesTls(host, tls?.mode) ? ca : null };
 }
 
 async function readAuthorities(caFile: string): Promise<string> {

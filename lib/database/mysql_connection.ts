@@ -10,6 +10,7 @@
 import { createReadStream, type ReadStream } from "node:fs";
 import { connect, type Socket } from "node:net";
 import mysql from "mysql2";
+import type { Secret } from "../secret.ts";
 import { faultOf, type MysqlAddress, MysqlFault } from "./mysql_errors.ts";
 
 /** A value to be sent; numbers must be whole. */
@@ -28,8 +29,8 @@ export interface Outcome {
 
 /** Where to connect, as whom, and how. */
 export interface MysqlTarget extends MysqlAddress {
-  /** Never in a message. */
-  readonly password: string;
+  /** Of the account. */
+  readonly password: Secret;
   /** PEM certificates to trust in place of the built-in ones; `null`: no TLS at all. */
   readonly tls: { readonly ca?: string } | null;
   /** The server is to refuse changes. */
@@ -104,7 +105,7 @@ export class MysqlConnection {
         host,
         port,
         user: target.user,
-        password: target.password,
+        password: target.password.reveal(),
         database: target.database,
         stream: socket,
         charset: "utf8mb4_bin",

@@ -37,6 +37,7 @@ import {
 import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import pMap from "p-map";
+import type { Secret } from "../secret.ts";
 import { answerOf, descriptionOf, etagOf, plainMd5, quoted, versionOf } from "./s3_answer.ts";
 import { type Body, BodyReader, type BodySource } from "./s3_body.ts";
 import { checkKey, copySource, decodeKey, faultInListed, fitsXml, isDoubtful } from "./s3_key.ts";
@@ -77,9 +78,9 @@ export interface S3Config {
   readonly forcePathStyle?: boolean | undefined;
   /** Left out: the AWS default chain (environment, profile, IRSA, Pod Identity, instance). */
   readonly credentials?: {
-    readonly accessKeyId: string;
-    readonly secretAccessKey: string;
-    readonly sessionToken?: string | undefined;
+    readonly accessKeyId: Secret;
+    readonly secretAccessKey: Secret;
+    readonly sessionToken?: Secret | undefined;
   } | undefined;
 }
 
@@ -569,7 +570,7 @@ function openClient(config: S3Config, limits: S3Limits): S3Client {
   const client = new S3Client({
     ...endpoint && { endpoint },
     ...(region ?? endpoint) && { region: region ?? "us-east-1" },
-    ...credentials && { credentials: { ...credentials } },
+    ...credentials && { credentials: revealed(credentials) },
     forcePathStyle: config.forcePathStyle ?? false,
     followRegionRedirects: true,
     retryMode: "standard",
@@ -593,6 +594,17 @@ function openClient(config: S3Config, limits: S3Limits): S3Client {
     }
   }, { step: "finalizeRequest", priority: "low", name: "deadlineAndDamage" });
   return client;
+}
+
+/** The credentials as the SDK takes them. */
+function revealed(
+  { accessKeyId, secretAccessKey, sessionToken }: NonNullable<S3Config["credentials"]>,
+): Exclude<S3ClientConfig["credentials"], undefined | ((...args: never) => unknown)> {
+  return {
+    accessKeyId: accessKeyId.reveal(),
+    secretAccessKey: secretAccessKey.reveal(),
+    ...sessionToken && { sessionToken: sessionToken.reveal() },
+  };
 }
 
 function streamOf(body: GetObjectCommandOutput["Body"]): Readable {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Commit, Database, Totals } from "../../lib/database/database.ts";
 import { type MysqlDatabaseOptions, openMysqlDatabase } from "../../lib/database/mysql.ts";
-import { MysqlConnection } from "../../lib/database/mysql_connection.ts";
+import { MysqlConnection, type MysqlTarget } from "../../lib/database/mysql_connection.ts";
 import { MysqlFault } from "../../lib/database/mysql_errors.ts";
 import {
   AccessError,
@@ -13,6 +13,7 @@ import {
   PipelineError,
   UnavailableError,
 } from "../../lib/errors.ts";
+import { Secret } from "../../lib/secret.ts";
 import { testDatabase } from "../database/conformance.ts";
 import { readParquet, select, sqlText, withDuckdb } from "../support/duckdb.ts";
 import { assertSameRows } from "../support/rows.ts";
@@ -55,6 +56,7 @@ function openAt(
 ): Database {
   return openMysqlDatabase({
     ...account,
+    password: new Secret(account.password),
     database: name,
     workDir: folder,
     resources: { memoryLimit: "256MiB", threads: 1 },
@@ -162,7 +164,11 @@ async function isWaiting(): Promise<boolean> {
 
 /** A connection of another program, with the rights of the case's account. */
 function openOther({ fresh }: Under): Promise<MysqlConnection> {
-  return MysqlConnection.open({ ...fresh.account, database: fresh.name, tls: null, readOnly: false });
+  return MysqlConnection.open(targetOf(fresh));
+}
+
+function targetOf({ name, account }: FreshDatabase): MysqlTarget {
+  return { ...account, password: new Secret(account.password), database: name, tls: null, readOnly: false };
 }
 
 async function makeDimensions({ sql }: Under, customers = 1): Promise<void> {
@@ -503,7 +509,13 @@ Deno.test("openMysqlDatabase() says what to do, when it cannot connect or log in
   await using under = await openFresh();
   await server.sql(`GRANT ALL ON nowhere.* TO ${under.fresh.name}@'%'`);
   const cases = [
-    ["the password is wrong", { password: "canary" }, AccessError, "access_denied", /account case_\d+/],
+    [
+      "the password is wrong",
+      { password: new Secret("canary") },
+      AccessError,
+      "access_denied",
+      /account case_\d+/,
+    ],
     ["the database is unknown", { database: "nowhere" }, ConfigError, "database_missing", /nowhere/],
     ["the database is another's", { database: "mysql" }, AccessError, "access_denied", /mysql/],
     ["nobody listens", { port: await freePort() }, UnavailableError, "database_unavailable", /127\.0\.0\.1:/],
@@ -542,8 +554,7 @@ Deno.test("openMysqlDatabase() gives up, when the server accepts connections and
 Deno.test("MysqlConnection cuts the connection, when a statement takes longer than it may", async () => {
   await using proxy = await FaultProxy.start(server);
   await using under = await openFresh();
-  const target = { ...under.fresh.account, port: proxy.port, database: under.fresh.name, tls: null };
-  const connection = await MysqlConnection.open({ ...target, readOnly: false });
+  const connection = await MysqlConnection.open({ ...targetOf(under.fresh), port: proxy.port });
   proxy.fault = { direction: "up", at: 0, then: "stall" };
   const isTimeout = (error: unknown) => error instanceof MysqlFault && error.kind === "timeout";
   await assert.rejects(connection.run("DO 1", [], { timeoutMs: 300 }), isTimeout);
@@ -564,8 +575,6 @@ Deno.test("openMysqlDatabase() checks certificate and host name, when TLS is req
   await fails(AccessError, "access_denied", /account/, () => plain.prepare());
   await using untrusting = open({ host: "localhost", tls: { mode: "required" } });
   await fails(ConfigError, "tls_refused", /certificate.*localhost/, () => untrusting.prepare());
-  await using byAddress = open({ host: "127.0.0.1", tls: { mode: "required", caFile } });
-  await fails(ConfigError, "tls_needs_name", /must be a name/, () => byAddress.prepare());
   await server.certifyFor("other.example");
   try {
     await using other = open({ host: "localhost", tls: { mode: "required", caFile } });
@@ -693,7 +702,10 @@ Deno.test("the documented grants are enough for every stage, and none is too man
   const withGrants = async (grants: readonly string[], act: (database: Database) => Promise<unknown>) => {
     await server.sql(`CREATE USER ${name}_stage@'%' IDENTIFIED BY 'canary'`, ...grants);
     try {
-      await using database = openAt(under.fresh, under.folder, { user: `${name}_stage`, password: "canary" });
+      await using database = openAt(under.fresh, under.folder, {
+        user: `${name}_stage`,
+        password: new Secret("canary"),
+      });
       await act(database);
     } finally {
       await server.sql(`DROP USER ${name}_stage@'%'`);

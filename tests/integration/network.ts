@@ -150,7 +150,7 @@ function kindOf(fault: NetworkFault): string {
 /** Well, or with 75 or 77 and a message that says where; never with a secret or a row in it. */
 function assertEnd(ended: TaskResult, { bucket, mariadb }: RemoteDeployment): void {
   const { password } = mariadb.account,
-    { secretAccessKey = "", accessKeyId = "" } = bucket.config.credentials ?? {};
+    { secretAccessKey, accessKeyId } = bucket.config.credentials;
   for (const secret of [password, secretAccessKey, accessKeyId, "Canal Street", "sugar"]) {
     assert.ok(!ended.text.includes(secret), `says ${secret}: ${ended.text}`);
   }

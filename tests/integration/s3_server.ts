@@ -19,6 +19,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { dirname, join } from "node:path";
 import pMap from "p-map";
+import { Secret } from "../../lib/secret.ts";
 import type { S3Config } from "../../lib/store/s3.ts";
 import { freePort } from "./free_port.ts";
 
@@ -28,11 +29,29 @@ const PACKAGE = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 const START_TIMEOUT_MS = 30_000;
 const CREDENTIALS = { accessKeyId: "canary-access-key", secretAccessKey: "canary-secret-key" };
 
+/** A bucket as a configuration file has it. */
+export interface BucketConfig {
+  readonly bucket: string;
+  readonly region: string;
+  readonly endpoint: string;
+  readonly forcePathStyle: boolean;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+}
+
+/** The same as the product reads it. */
+export function s3ConfigOf({ credentials, ...config }: BucketConfig): S3Config & { endpoint: string } {
+  const accessKeyId = new Secret(credentials.accessKeyId);
+  return {
+    ...config,
+    credentials: { accessKeyId, secretAccessKey: new Secret(credentials.secretAccessKey) },
+  };
+}
+
 /** A bucket for one case. It goes with the server. */
 export interface FreshBucket {
   readonly name: string;
   /** As the product's configuration would have it. */
-  readonly config: S3Config & { readonly endpoint: string };
+  readonly config: BucketConfig;
   /** Puts an object by a client of its own, as another program would. */
   put(key: string, bytes: Uint8Array): Promise<void>;
   /** The keys under a prefix. */

@@ -5,13 +5,13 @@ import { createServer as createHttpServer } from "node:http";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import pMap from "p-map";
 import { AccessError, ConfigError, InterruptedError, UnavailableError } from "../../lib/errors.ts";
-import { openS3Store, type S3Config, type S3Options } from "../../lib/store/s3.ts";
+import { openS3Store, type S3Options } from "../../lib/store/s3.ts";
 import { isVersion, type ObjectStore, type ObjectVersion } from "../../lib/store/store.ts";
 import { listAll, put, read, readBytes, rejects, testObjectStore, text } from "../store/conformance.ts";
 import { REPOSITORY } from "../support/task.ts";
 import { FaultProxy } from "./fault_proxy.ts";
 import { freePort } from "./free_port.ts";
-import { type FreshBucket, S3Server } from "./s3_server.ts";
+import { type BucketConfig, type FreshBucket, s3ConfigOf, S3Server } from "./s3_server.ts";
 
 let server: S3Server;
 Deno.test.beforeAll(async () => {
@@ -24,7 +24,7 @@ testObjectStore("s3", () => openFresh());
 /** A store on a bucket of its own. */
 async function openFresh(options: S3Options = {}, bucket?: FreshBucket) {
   const fresh = bucket ?? await server.freshBucket();
-  const store = await openS3Store(fresh.config, options);
+  const store = await openS3Store(s3ConfigOf(fresh.config), options);
   return {
     fresh,
     store,
@@ -86,7 +86,7 @@ async function openAnswering(answer: (request: string) => Answer) {
     /max-keys=1(&|$)/.test(request) ? [200, EMPTY_LISTING] : answer(request)
   );
   const { config } = via(await server.freshBucket(), other.endpoint);
-  const store = await openS3Store(config, { limits: QUICK });
+  const store = await openS3Store(s3ConfigOf(config), { limits: QUICK });
   other.requests.length = 0;
   return {
     store,
@@ -442,16 +442,17 @@ Deno.test("sweep() deletes in batches, odd keys too, and ends the uploads under 
 
 Deno.test("openS3Store() says what is wrong with the configuration, and no secret, when it cannot be used", async () => {
   const { config } = await server.freshBucket();
-  const { credentials } = config;
+  const { accessKeyId } = config.credentials;
   const secretAccessKey = "wrong canary";
   const limits = QUICK;
-  const open = (changes: Partial<S3Config>) => () => openS3Store({ ...config, ...changes }, { limits });
+  const open = (changes: Partial<BucketConfig>) => () =>
+    openS3Store(s3ConfigOf({ ...config, ...changes }), { limits });
   await fails(
     AccessError,
     "access_denied",
     open({ credentials: { accessKeyId: "canary unknown", secretAccessKey } }),
   );
-  await fails(AccessError, "access_denied", open({ credentials: { ...credentials!, secretAccessKey } }));
+  await fails(AccessError, "access_denied", open({ credentials: { accessKeyId, secretAccessKey } }));
   const missing = await fails(ConfigError, "store_missing", open({ bucket: "missing" }));
   assert.match(missing.message, /s3:\/\/missing at 127\.0\.0\.1:\d+: there is no such bucket/);
   await fails(ConfigError, "store_missing", open({ bucket: "not/a bucket" }));
@@ -499,7 +500,7 @@ for (const [status, body, code, requests] of ANSWERS) {
   Deno.test(`openS3Store() fails as unavailable, when the answer is ${status} ${body}`, async () => {
     await using other = await answering(() => [status, body]);
     const { config } = via(await server.freshBucket(), other.endpoint);
-    await fails(UnavailableError, code, () => openS3Store(config, { limits: QUICK }));
+    await fails(UnavailableError, code, () => openS3Store(s3ConfigOf(config), { limits: QUICK }));
     assert.equal(other.requests.length, requests);
   });
 }
@@ -552,8 +553,8 @@ Deno.test("openS3Store() needs no more permissions than it is given here, and fi
   const { credentials, ...found } = config;
   const { host } = new URL(config.endpoint);
   const inEnvironment = {
-    AWS_ACCESS_KEY_ID: credentials!.accessKeyId,
-    AWS_SECRET_ACCESS_KEY: credentials!.secretAccessKey,
+    AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
   };
   const outcome = await runStore(host, config);
   assert.equal(outcome, "content");
@@ -567,10 +568,16 @@ Deno.test("openS3Store() needs no more permissions than it is given here, and fi
 });
 
 /** Uses a store in a process of its own with exactly the permissions that S3 needs; gives what it prints. */
-async function runStore(host: string, config: S3Config, env: Record<string, string> = {}): Promise<string> {
+async function runStore(
+  host: string,
+  config: Omit<BucketConfig, "credentials"> & Partial<BucketConfig>,
+  env: Record<string, string> = {},
+): Promise<string> {
   const script = `import { openS3Store } from "./lib/store/s3.ts";
+    import { s3ConfigOf } from "./tests/integration/s3_server.ts";
+    const config = ${JSON.stringify(config)};
     try {
-      await using store = await openS3Store(${JSON.stringify(config)});
+      await using store = await openS3Store(config.credentials ? s3ConfigOf(config) : config);
       const { etag } = await store.put("k", { bytes: new TextEncoder().encode("content") });
       await store.copy("k", "copy", { ifMatch: etag });
       console.log(await new Response(await store.get("k", { ifMatch: etag })).text());
@@ -626,7 +633,7 @@ Deno.test("openS3Store() goes on, when listing without a prefix is denied", asyn
   const denied = "<Error><Code>AccessDenied</Code></Error>";
   await using other = await answering(() => [403, denied]);
   const { config } = via(await server.freshBucket(), other.endpoint);
-  await using store = await openS3Store(config, { limits: QUICK });
+  await using store = await openS3Store(s3ConfigOf(config), { limits: QUICK });
   assert.match(store.name, /^s3:\/\/case-\d+ at 127\.0\.0\.1:\d+$/);
 });
 

@@ -48,6 +48,8 @@ export interface TaskOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Instead of all `--allow-…` flags. */
   readonly permissions?: readonly string[];
+  /** What {@linkcode runTask} gives the task on standard input; left out: nothing. */
+  readonly input?: string | Uint8Array<ArrayBuffer>;
   /** {@linkcode runTask} kills the task after this many milliseconds, default 60,000. */
   readonly timeoutMs?: number;
 }
@@ -85,7 +87,7 @@ export function taskCommand(name: string, args: readonly string[], options: Task
     cwd: REPOSITORY,
     clearEnv: true,
     env,
-    stdin: "null",
+    stdin: options.input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
   });
@@ -99,6 +101,8 @@ export async function runTask(
 ): Promise<TaskResult> {
   const process = taskCommand(name, args, options).spawn();
   const timer = setTimeout(() => process.kill("SIGKILL"), options?.timeoutMs ?? 60_000);
+  // A task that fails early closes it.
+  if (options?.input !== undefined) new Blob([options.input]).stream().pipeTo(process.stdin).catch(() => {});
   const { code, stdout, stderr } = await process.output().finally(() => clearTimeout(timer));
   const decoder = new TextDecoder();
   const out = decoder.decode(stdout), err = decoder.decode(stderr);

@@ -5,17 +5,24 @@
  */
 import type { Commit } from "../../../lib/database/database.ts";
 import { type MysqlDatabaseOptions, openMysqlDatabase } from "../../../lib/database/mysql.ts";
+import { Secret } from "../../../lib/secret.ts";
 
 /** What the process is to do, as the JSON file that it is started with. */
 export interface Job {
-  readonly target: Omit<MysqlDatabaseOptions, "newId" | "signal">;
+  readonly target: Omit<MysqlDatabaseOptions, "password" | "newId" | "signal"> & {
+    readonly password: string;
+  };
   readonly commit: Commit;
 }
 
 if (import.meta.main) {
   const [file = ""] = Deno.args;
   const { target, commit }: Job = JSON.parse(await Deno.readTextFile(file));
-  await using database = openMysqlDatabase({ ...target, newId: () => crypto.randomUUID() });
+  await using database = openMysqlDatabase({
+    ...target,
+    password: new Secret(target.password),
+    newId: () => crypto.randomUUID(),
+  });
   const startedMs = performance.now();
   await database.commit(commit);
   const commitMs = performance.now() - startedMs;

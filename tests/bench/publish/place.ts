@@ -6,6 +6,7 @@
 import type { Database } from "../../../lib/database/database.ts";
 import { openMysqlDatabase } from "../../../lib/database/mysql.ts";
 import type { Resources } from "../../../lib/duckdb.ts";
+import { Secret } from "../../../lib/secret.ts";
 import { type FreshDatabase, MariadbServer } from "../../integration/mariadb_server.ts";
 import type { Job } from "./commit.ts";
 
@@ -33,7 +34,10 @@ export async function openPlace(
   stack.use(server);
   const fresh = await server.freshDatabase();
   const target = { ...fresh.account, database: fresh.name, workDir: folder, resources };
-  const database = stack.use(openMysqlDatabase({ ...target, newId: () => crypto.randomUUID() }));
+  const password = new Secret(target.password);
+  const database = stack.use(
+    openMysqlDatabase({ ...target, password, newId: () => crypto.randomUUID() }),
+  );
   await database.prepare();
   return { fresh, target, database };
 }

@@ -5,7 +5,7 @@
  */
 import mysql from "mysql2/promise";
 import type { Database } from "../../../lib/database/database.ts";
-import type { MysqlDatabaseOptions } from "../../../lib/database/mysql.ts";
+import type { Job } from "./commit.ts";
 import type { Window } from "./statements.ts";
 
 /** One thing that was done. */
@@ -46,7 +46,7 @@ const LEASE_SECONDS = 3600;
  * @param token The run's.
  */
 export async function startProbes(
-  target: Pick<MysqlDatabaseOptions, "host" | "port" | "user" | "password" | "database">,
+  target: Job["target"],
   database: Database,
   { customers, token }: { customers: number; token: number },
 ): Promise<Probes> {

@@ -1,0 +1,189 @@
+/**
+ * The values of a configuration file: references to the environment and to files put in, encrypted ones decrypted, and
+ * for each of them where it came from.
+ *
+ * @module
+ */
+import { dirname, resolve } from "node:path";
+import { type ConfigDocument, problem, type ValueNode, type ValuePath } from "./config_document.ts";
+import { DecryptionError, decryptValue, ENCRYPTED_PREFIX, parseKeys, splitKeys } from "./encryption.ts";
+import { ConfigError } from "./errors.ts";
+import type { Redactor } from "./redactor.ts";
+
+/** A value of the environment, `undefined` where it is not set. */
+export type Environment = (name: string) => string | undefined;
+
+/** What a configuration draws on besides its own text. */
+export interface ConfigWorld {
+  /** For `${NAME}`, and for the keys. */
+  readonly env: Environment;
+  /** Learns every secret before it is used. */
+  readonly redactor: Redactor;
+}
+
+/** Where a value of a configuration came from. */
+export interface ValueOrigin {
+  /** As in `file`, `environment MYSQL_PASSWORD`, `secret file /run/secrets/mysql`. */
+  readonly source: string;
+  /** Came from a secret file, or was encrypted: to be hidden, whatever field it is. */
+  readonly isSecret: boolean;
+  /** Of an encrypted value, by which of the keys it was decrypted, from 0. */
+  readonly keyIndex?: number;
+}
+
+/** Values as they are given, not yet checked, and the origin of each string, number and boolean by its path. */
+export interface ResolvedValues {
+  /** As in JSON. */
+  readonly given: unknown;
+  /** By path, its parts joined with dots. */
+  readonly origins: ReadonlyMap<string, ValueOrigin>;
+}
+
+/**
+ * Puts in what a node's strings refer to, and decrypts what is encrypted after that. Nothing is looked at a second time.
+ *
+ * @throws {ConfigError} for a reference or an encrypted value that does not resolve, with file, line and key.
+ */
+export async function resolveValues(
+  document: ConfigDocument,
+  node: ValueNode,
+  world: ConfigWorld,
+  path: ValuePath = [],
+): Promise<ResolvedValues> {
+  const resolver = new Resolver(document, world);
+  return { given: await resolver.resolve(node, path), origins: resolver.origins };
+}
+
+class Resolver {
+  readonly origins = new Map<string, ValueOrigin>();
+  readonly #document: ConfigDocument;
+  readonly #world: ConfigWorld;
+  #keys: Promise<CryptoKey[]> | null = null;
+
+  constructor(document: ConfigDocument, world: ConfigWorld) {
+    this.#document = document;
+    this.#world = world;
+  }
+
+  async resolve(node: ValueNode, path: ValuePath): Promise<unknown> {
+    if (node.type === "object") {
+      const entries: [string, unknown][] = [];
+      for (const property of node.children ?? []) {
+        const [key, value] = property.children ?? [];
+        const name = String(key?.value);
+        if (value) entries.push([name, await this.resolve(value, [...path, name])]);
+      }
+      return Object.fromEntries(entries);
+    }
+    if (node.type === "array") {
+      return await Promise.all((node.children ?? []).map((child, i) => this.resolve(child, [...path, i])));
+    }
+    if (typeof node.value === "string") return await this.#resolveString(node.value, path);
+    this.origins.set(path.join("."), { source: "file", isSecret: false });
+    return node.value;
+  }
+
+  async #resolveString(text: string, path: ValuePath): Promise<string> {
+    const sources: string[] = [];
+    let value = "";
+    let end = 0;
+    for (const match of text.matchAll(/\$(?:\$|\{([^}]*)(\}?))/g)) {
+      value += text.slice(end, match.index);
+      if (match[2] === "") throw this.#problem(path, "a reference that begins with ${ does not end in }");
+      value += match[0] === "$$" ? "$" : await this.#resolveReference(match[1] ?? "", path, sources);
+      end = match.index + match[0].length;
+    }
+    value += text.slice(end);
+    const source = sources.join(" and ") || "file";
+    let isSecret = sources.some((used) => used.startsWith(SECRET_FILE));
+    if (!value.startsWith(ENCRYPTED_PREFIX)) {
+      if (isSecret) this.#world.redactor.add(value);
+      this.origins.set(path.join("."), { source, isSecret });
+      return value;
+    }
+    isSecret = true;
+    const decrypted = await this.#decrypt(value, path);
+    this.#world.redactor.add(decrypted.value);
+    this.origins.set(path.join("."), {
+      source: `${source}, encrypted`,
+      isSecret,
+      keyIndex: decrypted.keyIndex,
+    });
+    return decrypted.value;
+  }
+
+  async #resolveReference(reference: string, path: ValuePath, sources: string[]): Promise<string> {
+    if (reference.startsWith("file:")) {
+      const file = resolve(dirname(this.#document.path), reference.slice("file:".length));
+      sources.push(`${SECRET_FILE} ${file}`);
+      try {
+        return (await Deno.readTextFile(file)).replace(/\r?\n$/, "");
+      } catch (cause) {
+        throw this.#problem(path, `cannot read the file ${file}`, cause);
+      }
+    }
+    const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(reference) ?? [];
+    if (name === undefined) {
+      throw this.#problem(path, "a reference is ${NAME}, ${NAME:-default} or ${file:PATH}");
+    }
+    let found: string | undefined;
+    try {
+      found = this.#world.env(name);
+    } catch (cause) {
+      throw this.#problem(path, `may not read the environment variable ${name}`, cause);
+    }
+    // As in a shell, an empty variable takes the default too.
+    if (fallback !== undefined && !found) {
+      sources.push(`file, as the default of ${name}`);
+      return fallback;
+    }
+    if (found === undefined) throw this.#problem(path, `the environment variable ${name} is not set`);
+    sources.push(`environment ${name}`);
+    return found;
+  }
+
+  async #decrypt(text: string, path: ValuePath): Promise<{ value: string; keyIndex: number }> {
+    try {
+      this.#keys ??= readKeys(this.#world);
+      const keys = await this.#keys;
+      if (keys.length === 0) throw new DecryptionError(`is encrypted, and there is no key; ${SET_A_KEY}`);
+      return await decryptValue(text, { path: path.join("."), keys });
+    } catch (error) {
+      if (error instanceof DecryptionError) throw this.#problem(path, error.message);
+      if (error instanceof ConfigError) throw this.#problem(path, `is encrypted, and ${error.message}`);
+      throw error;
+    }
+  }
+
+  #problem(path: ValuePath, what: string, cause?: unknown): ConfigError {
+    return problem(this.#document, path, what, cause);
+  }
+}
+
+const SECRET_FILE = "secret file";
+
+/** What to do where there is no key. */
+export const SET_A_KEY = "set ETL_CONFIG_KEY, or ETL_CONFIG_KEY_FILE to a file that holds it";
+
+/**
+ * The keys of the environment, the newest first: those in ETL_CONFIG_KEY, then those in the file ETL_CONFIG_KEY_FILE.
+ *
+ * @throws {ConfigError} `invalid_key` where the file cannot be read or a key has another form.
+ */
+export async function readKeys({ env, redactor }: ConfigWorld): Promise<CryptoKey[]> {
+  const sources = { ETL_CONFIG_KEY: "", ETL_CONFIG_KEY_FILE: "" };
+  try {
+    sources.ETL_CONFIG_KEY = env("ETL_CONFIG_KEY") ?? "";
+    const file = env("ETL_CONFIG_KEY_FILE");
+    if (file) sources.ETL_CONFIG_KEY_FILE = await Deno.readTextFile(file);
+  } catch (cause) {
+    const message = `the key cannot be read; ${SET_A_KEY}, and let this process read it`;
+    throw new ConfigError("invalid_key", `${message} (${cause instanceof Error ? cause.message : cause})`);
+  }
+  const keys: CryptoKey[] = [];
+  for (const [source, text] of Object.entries(sources)) {
+    for (const key of splitKeys(text)) redactor.add(key);
+    keys.push(...await parseKeys(text, source));
+  }
+  return keys;
+}

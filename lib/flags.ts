@@ -1,0 +1,132 @@
+/**
+ * The command line: what each task takes, and what was given.
+ *
+ * @module
+ */
+import { Command, CommanderError, Option } from "commander";
+import { ExitCode, UsageError } from "./errors.ts";
+import { LOG_LEVELS, type LogThreshold } from "./log.ts";
+
+/** Options besides those that every task has. */
+export type OptionName = "work-dir" | "run" | "dry-run" | "path" | "force";
+
+/** What a task or an action is called and takes. */
+export interface Usage {
+  /** As in `deno task NAME`, or what follows it. */
+  readonly name: string;
+  /** One sentence for `--help`. */
+  readonly description: string;
+  /** What it takes besides the common options. */
+  readonly options: readonly OptionName[];
+  /** It has a configuration of its own: no `--config`. */
+  readonly ownConfig?: boolean;
+}
+
+/** What was given. */
+export interface Flags {
+  /** The configuration file. */
+  readonly config?: string;
+  /** In place of the configured one. */
+  readonly workDir?: string;
+  /** In place of the newest one. */
+  readonly run?: string;
+  /** A field of the configuration. */
+  readonly path?: string;
+  /** Print a machine-readable summary on stdout. */
+  readonly json: boolean;
+  /** Change nothing. */
+  readonly dryRun?: boolean;
+  /** Do it although it may show a secret. */
+  readonly force?: boolean;
+  /** Least level to log. */
+  readonly logLevel: LogThreshold;
+}
+
+/** What a command line asks for. */
+export type Request<Name> =
+  /** `--help`, which has been printed. */
+  | { readonly kind: "help" }
+  /** Which of the usages, and its flags. */
+  | { readonly kind: "run"; readonly usage: Name; readonly flags: Flags };
+
+/**
+ * Reads the arguments of a task.
+ *
+ * @param print Takes the text of `--help`.
+ * @throws {UsageError} where they are wrong.
+ */
+export function parseFlags<T extends Usage>(
+  task: T,
+  args: readonly string[],
+  print: (text: string) => void,
+): Request<T> {
+  const command = withOptions(new Command(`deno task ${task.name}`), task);
+  let request: Request<T> = { kind: "help" };
+  command.action((flags: Flags) => void (request = { kind: "run", usage: task, flags }));
+  parse(command, args, print);
+  return request;
+}
+
+/**
+ * Reads the arguments of a task that has actions, of which the first argument names one.
+ *
+ * @param print Takes the text of `--help`.
+ * @throws {UsageError} where they are wrong.
+ */
+export function parseAction<T extends Usage>(
+  task: Pick<Usage, "name" | "description"> & { readonly actions: readonly T[] },
+  args: readonly string[],
+  print: (text: string) => void,
+): Request<T> {
+  const command = new Command(`deno task ${task.name}`).description(task.description);
+  let request: Request<T> = { kind: "help" };
+  for (const usage of task.actions) {
+    withOptions(command.command(usage.name), usage)
+      .action((flags: Flags) => void (request = { kind: "run", usage, flags }));
+  }
+  if (args.length === 0) {
+    const names = task.actions.map(({ name }) => name).join(", ");
+    throw new UsageError(`deno task ${task.name} needs one of: ${names}; see deno task ${task.name} --help`);
+  }
+  parse(command, args, print);
+  return request;
+}
+
+const OPTIONS: Readonly<Record<OptionName, () => Option>> = {
+  "work-dir": () => new Option("--work-dir <dir>", "work dir, in place of the configured one"),
+  run: () => new Option("--run <run>", "run id, in place of the newest"),
+  "dry-run": () => new Option("--dry-run", "say what would be done, and change nothing"),
+  path: () =>
+    new Option("--path <field>", "field of the configuration, as database.password").makeOptionMandatory(),
+  force: () => new Option("--force", "print the value although standard output is no terminal"),
+};
+
+function withOptions(command: Command, { description, options, ownConfig }: Usage): Command {
+  command.description(description)
+    .option("--json", "print a machine-readable summary on stdout", false)
+    .addOption(new Option("--log-level <level>", "least level to log").choices(LOG_LEVELS).default("info"))
+    .allowExcessArguments(false);
+  if (!ownConfig) {
+    command.option("--config <file>", "configuration (default: $ETL_CONFIG, else config/local.jsonc)");
+  }
+  for (const name of options) command.addOption(OPTIONS[name]());
+  return command;
+}
+
+function parse(command: Command, args: readonly string[], print: (text: string) => void): void {
+  for (const each of [command, ...command.commands]) {
+    each.exitOverride().configureOutput({
+      writeOut: print,
+      writeErr: () => {},
+      getOutHasColors: () => false,
+    });
+  }
+  try {
+    command.parse(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== ExitCode.ok) {
+      throw new UsageError(`${error.message.replace(/^error: /, "")}; see ${command.name()} --help`);
+    }
+  }
+}

@@ -72,6 +72,6 @@ async function ask(prompt: string, typed: AsyncGenerator<string, void>): Promise
     if (LINE_ENDS.includes(character) || character === END_OF_INPUT) break;
     line = BACKSPACES.includes(character) ? line.slice(0, -1) : [...line, character];
   }
-  await Deno.stderr.write(new TextEncoder().encode("\r\n"));
+  await Deno.stderr.write(new TextEncoder().encode("\n"));
   return line.join("");
 }

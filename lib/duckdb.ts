@@ -7,6 +7,7 @@
  * @module
  */
 import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, type Json, VARCHAR } from "@duckdb/node-api";
+import { withoutValues } from "./duckdb_errors.ts";
 import { wrapSystemError } from "./errors.ts";
 
 /** A value as JSON has it; 64-bit integers and decimals arrive as text, so that they are exact. */
@@ -125,18 +126,32 @@ export class Duckdb implements AsyncDisposable {
    * Runs one statement and reads its whole, small result.
    *
    * @param parameters Bound to `$1`, `$2`, …
+   * @throws {Error} With DuckDB's text, less every value that it quotes.
    */
   async query(sql: string, parameters: readonly (string | number | null)[] = []): Promise<Row[]> {
-    this.#signal?.throwIfAborted();
-    const interrupt = () => this.#connection.interrupt();
-    this.#signal?.addEventListener("abort", interrupt);
     try {
-      return (await this.#connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
+      return await this.#read(sql, parameters);
     } catch (error) {
       this.#signal?.throwIfAborted();
-      throw wrapSystemError(error, "Cannot run a query");
-    } finally {
-      this.#signal?.removeEventListener("abort", interrupt);
+      throw wrapSystemError(withoutValues(error), "Cannot run a query");
+    }
+  }
+
+  /**
+   * The type of each column of a SELECT, by name; it is not run.
+   *
+   * @throws {Error} With DuckDB's whole text, where it does not bind: without rows there are no values in it but those
+   * of the statement.
+   */
+  async describe(select: string): Promise<Map<string, string>> {
+    try {
+      const columns = await this.#read(`DESCRIBE ${select}`, []);
+      return new Map(
+        columns.map(({ column_name, column_type }) => [String(column_name), String(column_type)]),
+      );
+    } catch (error) {
+      this.#signal?.throwIfAborted();
+      throw wrapSystemError(error, "Cannot describe a query");
     }
   }
 
@@ -178,7 +193,7 @@ export class Duckdb implements AsyncDisposable {
         }
       }
     } catch (error) {
-      throw wrapSystemError(error, "Cannot append rows");
+      throw wrapSystemError(withoutValues(error), "Cannot append rows");
     } finally {
       appender.closeSync();
     }
@@ -214,6 +229,17 @@ export class Duckdb implements AsyncDisposable {
     } catch (error) {
       await this.giveBack("ROLLBACK").catch(() => {});
       throw error;
+    }
+  }
+
+  async #read(sql: string, parameters: readonly (string | number | null)[]): Promise<Row[]> {
+    this.#signal?.throwIfAborted();
+    const interrupt = () => this.#connection.interrupt();
+    this.#signal?.addEventListener("abort", interrupt);
+    try {
+      return (await this.#connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
+    } finally {
+      this.#signal?.removeEventListener("abort", interrupt);
     }
   }
 

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, type Json, VARCHAR } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBInstance, Json } from "@duckdb/node-api";
 import { withoutValues } from "./duckdb_errors.ts";
 import { wrapSystemError } from "./errors.ts";
 
@@ -90,6 +90,7 @@ export class Duckdb implements AsyncDisposable {
 
   /** Opens and locks. */
   static async open(options: DuckdbOptions): Promise<Duckdb> {
+    const { DuckDBInstance } = await loadDriver();
     const instance = await DuckDBInstance.create(":memory:");
     try {
       const connection = await instance.connect();
@@ -179,6 +180,7 @@ export class Duckdb implements AsyncDisposable {
     columnCount: number,
     batches: AsyncIterable<readonly (readonly (string | null)[])[]>,
   ): Promise<number> {
+    const { DuckDBDataChunk, VARCHAR } = await loadDriver();
     const types = Array.from({ length: columnCount }, () => VARCHAR);
     const appender = await this.#connection.createAppender(table);
     let rowCount = 0;
@@ -248,6 +250,15 @@ export class Duckdb implements AsyncDisposable {
     this.#connection.closeSync();
     this.#instance.closeSync();
     return Promise.resolve();
+  }
+}
+
+/** Loads the driver with its library, which may not be allowed: not before there is somebody to say so. */
+async function loadDriver(): Promise<typeof import("@duckdb/node-api")> {
+  try {
+    return await import("@duckdb/node-api");
+  } catch (error) {
+    throw wrapSystemError(error, "Cannot load DuckDB");
   }
 }
 

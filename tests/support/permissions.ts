@@ -86,16 +86,16 @@ export interface RemotePlaces {
  */
 export function remotePermissions({ config, workDir }: Workspace, places: RemotePlaces): PermissionTable {
   const { s3, mysql, passwordVariable } = places;
-  const files = { read: [config, workDir], write: [workDir], ffi: FFI };
-  const compute = { ...files, read: [workDir] };
+  const files = { read: [config, workDir], write: [workDir] };
+  const compute = { read: [workDir], write: [workDir], ffi: FFI };
   // Without HOME the SDK asks the system who runs it.
   const remote = { ...files, net: [s3, mysql], env: ["HOME", passwordVariable], sys: ["osRelease"] };
   return {
-    download: remote,
+    download: { ...remote, ffi: FFI },
     validate: compute,
     "transform-customer": compute,
     "transform-sales": compute,
-    upload: remote,
+    upload: { ...remote, ffi: FFI },
     move: remote,
     cleanup: { ...files, net: [mysql], env: [passwordVariable] },
   };

@@ -212,8 +212,11 @@ async function runTask(
   }
 }
 
-/** The run's failure, where an object that it cannot go on without could not be dealt with. */
+/** The run's failure, where an object that it cannot go on without could not be dealt with, or a driver not loaded. */
 function failureOf(error: unknown): unknown {
+  if (error instanceof Deno.errors.NotCapable) {
+    return new AccessError("Cannot go on: a permission of Deno is missing", { cause: error });
+  }
   if (!(error instanceof ObjectError)) return error;
   if (error.problem === "access_denied") return new AccessError(error.message, { cause: error.cause });
   return new UnavailableError(`object_${error.problem}`, error.message, { cause: error.cause });

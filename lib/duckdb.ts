@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, type Json, VARCHAR } from "@duckdb/node-api";
+import type { DuckDBConnection, DuckDBInstance, Json } from "@duckdb/node-api";
+import { withoutValues } from "./duckdb_errors.ts";
 import { wrapSystemError } from "./errors.ts";
 
 /** A value as JSON has it; 64-bit integers and decimals arrive as text, so that they are exact. */
@@ -89,6 +90,7 @@ export class Duckdb implements AsyncDisposable {
 
   /** Opens and locks. */
   static async open(options: DuckdbOptions): Promise<Duckdb> {
+    const { DuckDBInstance } = await loadDriver();
     const instance = await DuckDBInstance.create(":memory:");
     try {
       const connection = await instance.connect();
@@ -125,18 +127,32 @@ export class Duckdb implements AsyncDisposable {
    * Runs one statement and reads its whole, small result.
    *
    * @param parameters Bound to `$1`, `$2`, …
+   * @throws {Error} With DuckDB's text, less every value that it quotes.
    */
   async query(sql: string, parameters: readonly (string | number | null)[] = []): Promise<Row[]> {
-    this.#signal?.throwIfAborted();
-    const interrupt = () => this.#connection.interrupt();
-    this.#signal?.addEventListener("abort", interrupt);
     try {
-      return (await this.#connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
+      return await this.#read(sql, parameters);
     } catch (error) {
       this.#signal?.throwIfAborted();
-      throw wrapSystemError(error, "Cannot run a query");
-    } finally {
-      this.#signal?.removeEventListener("abort", interrupt);
+      throw wrapSystemError(withoutValues(error), "Cannot run a query");
+    }
+  }
+
+  /**
+   * The type of each column of a SELECT, by name; it is not run.
+   *
+   * @throws {Error} With DuckDB's whole text, where it does not bind: without rows there are no values in it but those
+   * of the statement.
+   */
+  async describe(select: string): Promise<Map<string, string>> {
+    try {
+      const columns = await this.#read(`DESCRIBE ${select}`, []);
+      return new Map(
+        columns.map(({ column_name, column_type }) => [String(column_name), String(column_type)]),
+      );
+    } catch (error) {
+      this.#signal?.throwIfAborted();
+      throw wrapSystemError(error, "Cannot describe a query");
     }
   }
 
@@ -164,6 +180,7 @@ export class Duckdb implements AsyncDisposable {
     columnCount: number,
     batches: AsyncIterable<readonly (readonly (string | null)[])[]>,
   ): Promise<number> {
+    const { DuckDBDataChunk, VARCHAR } = await loadDriver();
     const types = Array.from({ length: columnCount }, () => VARCHAR);
     const appender = await this.#connection.createAppender(table);
     let rowCount = 0;
@@ -178,7 +195,7 @@ export class Duckdb implements AsyncDisposable {
         }
       }
     } catch (error) {
-      throw wrapSystemError(error, "Cannot append rows");
+      throw wrapSystemError(withoutValues(error), "Cannot append rows");
     } finally {
       appender.closeSync();
     }
@@ -187,11 +204,16 @@ export class Duckdb implements AsyncDisposable {
 
   /**
    * Opens {@linkcode DuckdbOptions.databaseFile}, created where it is missing, and makes its tables the default ones;
-   * takes a tenth of the time of a DuckDB of its own. The driver's own error is thrown where it cannot be opened.
+   * takes a tenth of the time of a DuckDB of its own. Where it cannot be opened, DuckDB's text is thrown, less the
+   * values in it: opening also reads the log of changes.
    */
   async attach({ readOnly = false } = {}): Promise<void> {
     const file = literal(this.#databaseFile ?? "");
-    await this.#connection.run(`ATTACH ${file} AS ${ATTACHED} (READ_ONLY ${readOnly}); USE ${ATTACHED}`);
+    try {
+      await this.#connection.run(`ATTACH ${file} AS ${ATTACHED} (READ_ONLY ${readOnly}); USE ${ATTACHED}`);
+    } catch (error) {
+      throw withoutValues(error);
+    }
   }
 
   /** Closes the file; it is free for other processes afterwards. */
@@ -217,11 +239,31 @@ export class Duckdb implements AsyncDisposable {
     }
   }
 
+  async #read(sql: string, parameters: readonly (string | number | null)[]): Promise<Row[]> {
+    this.#signal?.throwIfAborted();
+    const interrupt = () => this.#connection.interrupt();
+    this.#signal?.addEventListener("abort", interrupt);
+    try {
+      return (await this.#connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
+    } finally {
+      this.#signal?.removeEventListener("abort", interrupt);
+    }
+  }
+
   /** Closes connection and instance. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#connection.closeSync();
     this.#instance.closeSync();
     return Promise.resolve();
+  }
+}
+
+/** Loads the driver with its library, which may not be allowed: not before there is somebody to say so. */
+async function loadDriver(): Promise<typeof import("@duckdb/node-api")> {
+  try {
+    return await import("@duckdb/node-api");
+  } catch (error) {
+    throw wrapSystemError(error, "Cannot load DuckDB");
   }
 }
 

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { assertSameOutcome, readNightEnd } from "./support/outcome.ts";
 import { copyWorkspace } from "./support/copies.ts";
+import { type Stage, STAGE_NAMES, STAGES } from "./support/permissions.ts";
 import {
   parseSummary,
   REPOSITORY,
@@ -18,20 +19,6 @@ import {
 } from "./support/task.ts";
 import { assertSameTree, listFiles, readTree } from "./support/tree.ts";
 import { createWorkspace, deliver, goldenPath, loadDimensions, type Workspace } from "./support/workspace.ts";
-
-/** The stages in their order, with whether one needs nothing but the work dir. */
-const STAGES = {
-  download: false,
-  validate: true,
-  "transform-customer": true,
-  "transform-sales": true,
-  upload: false,
-  move: false,
-  cleanup: false,
-} as const;
-
-type Stage = keyof typeof STAGES;
-const STAGE_NAMES = Object.keys(STAGES) as Stage[];
 
 /** Runs a stage; a compute stage may touch only the work dir, and is told nothing else. */
 function runStage(workspace: Workspace, stage: Stage): Promise<TaskResult> {

@@ -157,10 +157,9 @@ class DuckdbEngine implements Engine {
       ", ",
     );
     try {
-      const [described] = await this.#db.query(
-        `DESCRIBE SELECT (${expression}) AS passed FROM (SELECT ${sample})`,
-      );
-      return described?.column_type === "BOOLEAN" ? null : `it gives ${described?.column_type}, not BOOLEAN`;
+      const columns = await this.#db.describe(`SELECT (${expression}) AS passed FROM (SELECT ${sample})`);
+      const type = columns.get("passed");
+      return type === "BOOLEAN" ? null : `it gives ${type}, not BOOLEAN`;
     } catch (error) {
       if (error instanceof PipelineError || !(error instanceof Error)) throw error;
       return error.message.split("\n")[0] ?? "it does not bind";

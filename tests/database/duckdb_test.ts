@@ -6,6 +6,7 @@ import {
   ConfigError,
   DataError,
   InterruptedError,
+  messageOf,
   type PipelineError,
   UnavailableError,
 } from "../../lib/errors.ts";
@@ -210,4 +211,6 @@ Deno.test("snapshot() says which id is too large, when a key does not fit into 6
        is_manager VARCHAR, address VARCHAR, pincode VARCHAR)`,
   );
   await fails(DataError, "dimension_key_type", /customer/, () => under.database.snapshot(under.folder));
+  const error = await under.database.snapshot(under.folder).catch((error) => error);
+  assert.doesNotMatch(messageOf(error), /18446744073709551615/, "the key is a customer's");
 });

@@ -279,6 +279,11 @@ const ODD_TEXTS: readonly (string | null)[] = [
   "\u{1f600} caf\u00e9 cafe\u0301 \uFEFF",
   "nul\0byte\x1a",
   "\uFEFF? $1 :name",
+  "'); DROP TABLE customers_data_mart; -- \" */ #",
+  "{placeholder} ${HOME} %s enc:v1:x [redacted]",
+  "=cmd|' /C calc'!A0",
+  "../../x",
+  "x".repeat(60_000),
 ];
 
 for (const [what, way] of [["by LOAD DATA", undefined], ["by INSERT", withoutLocalInfile]] as const) {

@@ -33,6 +33,25 @@ export async function copyWorkspace(
   return copy;
 }
 
+/** What a workspace was; deleted at its end. */
+export interface SavedWorkspace extends AsyncDisposable {
+  /** Makes the workspace what it was, in its old place: a run knows where its store is. */
+  putBack(): Promise<void>;
+}
+
+/** Saves a workspace as it is; nothing may run in it meanwhile. */
+export async function saveWorkspace(workspace: Workspace): Promise<SavedWorkspace> {
+  const { folder: saved, [Symbol.asyncDispose]: dispose } = await copyWorkspace(workspace);
+  return {
+    async putBack() {
+      await Deno.remove(workspace.folder, { recursive: true });
+      const { success } = await new Deno.Command("cp", { args: ["-a", saved, workspace.folder] }).output();
+      assert.ok(success, `cp of ${saved}`);
+    },
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
 /** The same store and database with a work dir of its own, as another machine would have it. */
 export async function joinWorkspace(workspace: Workspace): Promise<Workspace> {
   const config = join(workspace.folder, "other.jsonc"), workDir = join(workspace.folder, "other-work");

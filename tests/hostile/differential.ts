@@ -1,0 +1,104 @@
+/**
+ * Random deliveries through the real stages and through the reference, which must find the same.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { Buffer, isUtf8 } from "node:buffer";
+import { deliverAndValidate, type Settings } from "./delivery.ts";
+import { differences } from "./expectation.ts";
+import { pack, randomDelivery, type RandomFile } from "./random_files.ts";
+import { judgeDelivery } from "./reference.ts";
+
+/** What to compare. */
+export interface Comparison {
+  readonly fileCount: number;
+  readonly seed: number;
+  /** Is told after each run how many files have been compared. */
+  readonly onProgress?: (compared: number) => void;
+}
+
+type Files = ReadonlyMap<string, RandomFile>;
+
+/** Files of one run: starting the stages takes as long as some hundred files. */
+const FILES_PER_RUN = 400;
+
+/**
+ * Compares random files.
+ *
+ * @returns How many files there were of each outcome, to see that all of them occur.
+ * @throws {assert.AssertionError} with the seed, the differences, and as small a delivery as is found that has them.
+ */
+export async function compareRandomFiles(
+  { fileCount, seed, onProgress }: Comparison,
+): Promise<ReadonlyMap<string, number>> {
+  const outcomes = new Map<string, number>();
+  for (let number = 0, compared = 0; compared < fileCount; number++) {
+    const { settings, files } = randomDelivery(seed, number, Math.min(FILES_PER_RUN, fileCount - compared));
+    const wrong = await compare(files, settings);
+    if (wrong.length > 0) {
+      const small = await shrink(files, settings);
+      assert.fail([
+        `seed ${seed}, run ${number}: ${wrong.length} differences among ${files.size} files, such as`,
+        ...(await compare(small, settings)).slice(0, 10),
+        `with the settings ${JSON.stringify(settings)} and the files`,
+        ...[...small].map(([name, file]) => `${JSON.stringify(name)} (${file.packaging}): ${print(file)}`),
+      ].join("\n"));
+    }
+    for (const expected of judge(files, settings).values()) {
+      const outcome = expected && ("reason" in expected ? expected.reason : expected.status);
+      outcomes.set(String(outcome), (outcomes.get(String(outcome)) ?? 0) + 1);
+    }
+    compared += files.size;
+    onProgress?.(compared);
+  }
+  return outcomes;
+}
+
+function judge(files: Files, settings: Settings) {
+  return judgeDelivery(new Map([...files].map(([name, file]) => [name, pack(file)])), settings);
+}
+
+/** The differences, each with its file; a stage that fails is one. */
+async function compare(files: Files, settings: Settings): Promise<string[]> {
+  const bytes = new Map([...files].map(([name, file]) => [name, pack(file).bytes]));
+  try {
+    const found = await deliverAndValidate(bytes, settings);
+    return [...judge(files, settings)].flatMap(([name, expected]) =>
+      differences(expected, found.get(name)).map((difference) => `${JSON.stringify(name)}: ${difference}`)
+    );
+  } catch (error) {
+    return [String(error)];
+  }
+}
+
+/** Fewer files, and fewer rows of them, that still are not what the reference says. */
+async function shrink(files: Files, settings: Settings): Promise<Files> {
+  const fails = async (some: Files) => some.size > 0 && (await compare(some, settings)).length > 0;
+  let small = new Map(files);
+  for (let part = small.size >> 1; part >= 1; part = Math.min(part, small.size) >> 1) {
+    for (let start = 0; start < small.size && small.size > 1;) {
+      const without = new Map([...small].toSpliced(start, part));
+      if (await fails(without)) small = without;
+      else start += part;
+    }
+  }
+  for (const [name, { packaging }] of small) {
+    for (let i = (small.get(name)?.pieces.length ?? 0) - 1; i >= 0; i--) {
+      const shorter = new Map(small).set(name, {
+        packaging,
+        pieces: small.get(name)?.pieces.toSpliced(i, 1) ?? [],
+      });
+      if (await fails(shorter)) small = shorter;
+    }
+  }
+  return small;
+}
+
+/** A file's content as text that can be pasted into a test. */
+function print(file: RandomFile): string {
+  const content = Buffer.concat(file.pieces);
+  return isUtf8(content)
+    ? JSON.stringify(content.toString())
+    : `Buffer.from("${content.toString("hex")}", "hex")`;
+}

@@ -1,0 +1,493 @@
+/**
+ * Random deliveries: files of any layout and spelling, with faults of every kind, also several in one file.
+ *
+ * Everything follows from the seed. A file is made of pieces, so that a failing one can be made smaller.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { gzipSync } from "node:zlib";
+import { randomOf } from "../support/random.ts";
+import type { Settings } from "./delivery.ts";
+import { DIMENSION_KEYS } from "./dimensions.ts";
+import type { Delivered } from "./reference.ts";
+
+/** How a file is delivered: as it is, compressed in one of the ways that are whole, or broken. */
+export type Packaging = "plain" | "gzip" | "members" | "truncated" | "trailing";
+
+/** A file before it is packed. */
+export interface RandomFile {
+  /** Its bytes in order: what stands before the header, the header, and each row with its line end. */
+  readonly pieces: readonly Uint8Array[];
+  readonly packaging: Packaging;
+}
+
+/** Files by name, for one run. */
+export interface RandomDelivery {
+  readonly settings: Settings;
+  readonly files: ReadonlyMap<string, RandomFile>;
+}
+
+const CORE_COLUMNS = {
+  customer_id: "integer",
+  store_id: "integer",
+  product_name: "text",
+  sales_date: "date",
+  sales_person_id: "integer",
+  price: "decimal(10,2)",
+  quantity: "integer",
+  total_cost: "decimal(18,2)",
+};
+
+/** Column types by name. */
+type Columns = Readonly<Record<string, string>>;
+
+/** Runs take these settings in turn. */
+const SETTINGS: readonly Settings[] = [
+  {},
+  { contract: { maxRejectedShare: 0.4, minRejectsForShare: 3 }, csv: { maxColumns: 13 } },
+  // So small a row makes every file irregular.
+  { contract: { maxRejectedShare: 1 }, csv: { maxRowBytes: 150, maxColumns: 12, maxFileBytes: 1500 } },
+  { contract: { maxRejectedShare: 0.5 }, csv: { delimiter: ";", quote: "'" } },
+  {
+    contract: {
+      columns: {
+        discount: "decimal(38,38)",
+        ...CORE_COLUMNS,
+        units: "decimal(5,0)",
+        due: "date",
+        note: "text",
+      },
+      rules: {
+        whole: { check: "quantity * quantity >= 0", severity: "reject" },
+        not_three: { check: "CASE WHEN quantity = 3 THEN NULL ELSE quantity END > 0", severity: "reject" },
+        few_pears: { check: "product_name NOT LIKE 'p%' OR quantity BETWEEN 1 AND 5", severity: "reject" },
+        recent: { check: "sales_date >= DATE '2023-01-01'", severity: "warn" },
+        store_id: { check: "store_id IN (121, 9)", severity: "warn" },
+      },
+      maxRejectedShare: 0.29,
+      minRejectsForShare: 0,
+    },
+    csv: { delimiter: "\t" },
+  },
+];
+
+/** Column orders that the files of one run share, so that many are read together. */
+const LAYOUTS_PER_RUN = 3;
+const MOST_ROWS = 14;
+const GOOD_SHARE = 0.97;
+
+/** A source of choices. */
+class Dice {
+  readonly #random: () => number;
+
+  constructor(seed: number) {
+    this.#random = randomOf(seed);
+  }
+
+  /** True so often. */
+  chance(share: number): boolean {
+    return this.#random() < share;
+  }
+
+  /** A whole number, both ends included. */
+  between(least: number, most: number): number {
+    return least + Math.floor(this.#random() * (most - least + 1));
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[this.between(0, list.length - 1)] as T;
+  }
+
+  shuffle<T>(list: readonly T[]): T[] {
+    return list.map((value) => [this.#random(), value] as const).sort(([a], [b]) => a - b).map(([, value]) =>
+      value
+    );
+  }
+}
+
+/** The delivery of a run; `number` counts the runs of a seed from 0. */
+export function randomDelivery(seed: number, number: number, fileCount: number): RandomDelivery {
+  const dice = new Dice(seed * 1_000_003 + number);
+  const settings = SETTINGS[number % SETTINGS.length] ?? {};
+  const columns = (settings.contract?.columns ?? CORE_COLUMNS) as Columns;
+  const layouts = Array.from({ length: LAYOUTS_PER_RUN }, (_, i) => randomLayout(dice, columns, i));
+  const files = new Map<string, RandomFile>();
+  for (let i = 0; i < fileCount; i++) {
+    const earlier = [...files.values()];
+    const pieces = earlier.length > 0 && dice.chance(0.02)
+      ? dice.pick(earlier).pieces
+      : new FileWriter(dice, settings, columns).write(dice.pick(layouts));
+    const packaging = dice.chance(0.85) ? "plain" : dice.pick(packagings(pieces, settings));
+    const ending = packaging === "plain" ? ".csv" : ".csv.gz";
+    files.set(
+      `${dice.pick(["", "a/", "b c/", "ä/"])}${i}${dice.chance(0.1) ? ending.toUpperCase() : ending}`,
+      {
+        pieces,
+        packaging,
+      },
+    );
+  }
+  return { settings, files };
+}
+
+/** A broken archive of too much content is one thing or the other, depending on where it breaks. */
+function packagings(pieces: readonly Uint8Array[], { csv }: Settings): readonly Packaging[] {
+  const whole = ["gzip", "members"] as const;
+  return Buffer.concat(pieces).length > Number(csv?.maxFileBytes ?? Infinity)
+    ? whole
+    : [...whole, "truncated", "trailing"];
+}
+
+/** The file as it is delivered. */
+export function pack({ pieces, packaging }: RandomFile): Delivered {
+  const content = Buffer.concat(pieces);
+  if (packaging === "plain") return { bytes: content, content };
+  const whole = gzipSync(content), half = content.length >> 1;
+  switch (packaging) {
+    case "gzip":
+      return { bytes: whole, content };
+    case "members":
+      return {
+        bytes: Buffer.concat([gzipSync(content.subarray(0, half)), gzipSync(content.subarray(half))]),
+        content,
+      };
+    case "truncated":
+      return { bytes: whole.subarray(0, 1 + content.length % (whole.length - 1)), content: null };
+    case "trailing":
+      return { bytes: Buffer.concat([whole, Uint8Array.of(content.length % 3)]), content: null };
+  }
+}
+
+function randomLayout(dice: Dice, columns: Columns, number: number): string[] {
+  const names = Object.keys(columns);
+  if (number === 0) return names;
+  const extra = dice.shuffle(["", "", "note 2", "Colour", "ß", "x"]).slice(0, dice.between(0, 3));
+  return number === 1 ? [...names, ...extra] : dice.shuffle([...names, ...extra]);
+}
+
+/** How the values of a file are written. */
+interface Style {
+  /** `regular`: nothing that would make the file irregular. */
+  readonly quoting: "regular" | "needed" | "random" | "all";
+  readonly lineEnds: readonly string[];
+  /** How many of the rows have something wrong. */
+  readonly faultShare: number;
+}
+
+/** Writes one file. */
+class FileWriter {
+  readonly #dice: Dice;
+  readonly #columns: Columns;
+  readonly #delimiter: string;
+  readonly #quote: string;
+  readonly #limits: { readonly maxRowBytes: number; readonly maxColumns: number };
+
+  constructor(dice: Dice, { csv }: Settings, columns: Columns) {
+    this.#dice = dice;
+    this.#columns = columns;
+    this.#delimiter = String(csv?.delimiter ?? ",");
+    this.#quote = String(csv?.quote ?? '"');
+    this.#limits = { maxRowBytes: Number(csv?.maxRowBytes ?? 0), maxColumns: Number(csv?.maxColumns ?? 0) };
+  }
+
+  write(layout: readonly string[]): Uint8Array[] {
+    const dice = this.#dice;
+    const quoting = dice.pick(["regular", "regular", "regular", "needed", "random", "all"] as const);
+    const style: Style = {
+      quoting,
+      lineEnds: quoting === "regular"
+        ? ["\n"]
+        : dice.pick([["\n"], ["\r\n"], ["\n", "\r\n"], ["\n", "\r\n", "\n\n", "\n\r\n"]]),
+      faultShare: dice.pick([0, 0.05, 0.2, 0.7]),
+    };
+    const header = this.#faultyHeader(layout);
+    const pieces = [
+      dice.chance(0.15) ? "\ufeff" : "",
+      quoting !== "regular" && dice.chance(0.1) ? dice.pick(["\n", "\r\n", "\n\n\r\n"]) : "",
+      this.#printHeader(header, style) + dice.pick(style.lineEnds),
+    ];
+    const rowCount = dice.chance(0.05) ? 0 : dice.between(1, MOST_ROWS);
+    for (let i = 0; i < rowCount; i++) {
+      pieces.push(...this.#rows(header, style).map((row) => row + dice.pick(style.lineEnds)));
+    }
+    if (dice.chance(0.3)) pieces.push(String(pieces.pop()).replace(/(\r?\n)+$/, ""));
+    if (dice.chance(0.02)) pieces.length = dice.between(0, 2);
+    if (dice.chance(0.02)) pieces.push(`${this.#quote}${pieces.at(-1)}`.replace(/\r?\n$/, ""));
+    return this.#damage(pieces.map((piece) => Buffer.from(piece)));
+  }
+
+  /** The layout, now and then with a fault of the whole header. */
+  #faultyHeader(layout: readonly string[]): readonly string[] {
+    const dice = this.#dice;
+    if (!dice.chance(0.06)) return layout;
+    const { maxColumns } = this.#limits;
+    return dice.pick([
+      [...layout, dice.pick(layout) || "x"],
+      layout.toSpliced(dice.between(0, layout.length - 1), 1),
+      layout.slice(0, dice.between(1, 3)),
+      [...layout, "q", "Q"],
+      [...layout, ...Array(Math.max(0, maxColumns - layout.length + dice.between(0, 1))).fill("")],
+    ]);
+  }
+
+  #printHeader(header: readonly string[], { quoting }: Style): string {
+    const dice = this.#dice;
+    return header.map((name) => {
+      let text = dice.chance(0.15) ? name.toUpperCase() : name;
+      if (dice.chance(0.1)) text = dice.pick([` ${text}`, `${text} `, ` ${text}  `]);
+      const quoted = quoting === "all" || (quoting !== "regular" && dice.chance(0.1));
+      return quoted ? this.#quoteField(text) : text;
+    }).join(this.#delimiter);
+  }
+
+  /** A row, or some that go together. */
+  #rows(header: readonly string[], style: Style): string[] {
+    const dice = this.#dice;
+    const good = () => header.map((name) => this.#value(name.trim().toLowerCase(), 1));
+    const print = (fields: readonly string[]) => this.#printRow(fields, style);
+    if (!dice.chance(style.faultShare)) return [print(good())];
+    const fields = header.map((name) => this.#value(name.trim().toLowerCase(), 0.9));
+    const faults: (() => string[])[] = [
+      () => [print(fields)],
+      () => [print(fields)],
+      () => [print(fields)],
+      () => [print(fields.slice(1))],
+      () => [print(good().slice(0, -1))],
+      () => [print([...good(), dice.pick(["x", "", "1"])])],
+      () => [print([...good(), ...Array(dice.between(1, 3)).fill("")])],
+      // One too few and one too many: by the count of their delimiters such rows look right.
+      () => dice.shuffle([print(good().slice(0, -1)), print([...good(), ""])]),
+      () => [print(good().slice(0, -2)), print([...good(), ""]), print(good()), print([...good(), ""])],
+      () => [
+        dice.pick([" ", "\t", "x", "  \t ", this.#delimiter, this.#delimiter.repeat(header.length - 1)]),
+      ],
+      () => [this.#longRow(good(), style)],
+      () => style.quoting === "regular" ? [print(fields)] : [this.#openRow(print(good()))],
+    ];
+    return dice.pick(faults)();
+  }
+
+  /** A row of about the length that is still allowed. */
+  #longRow(fields: string[], style: Style): string {
+    const { maxRowBytes } = this.#limits;
+    if (maxRowBytes === 0) return this.#printRow(fields, style);
+    const row = this.#printRow(fields, style);
+    return row + "é".repeat(Math.max(0, (maxRowBytes - Buffer.byteLength(row)) >> 1)) +
+      "x".repeat(this.#dice.between(0, 2));
+  }
+
+  /** A row with something that RFC 4180 leaves open. */
+  #openRow(row: string): string {
+    const at = this.#dice.between(0, row.length);
+    return row.slice(0, at) + this.#dice.pick(["\0", "\r", `x${this.#quote}`, "\0\0"]) + row.slice(at);
+  }
+
+  #printRow(fields: readonly string[], { quoting }: Style): string {
+    const special = new RegExp(`[\r\n\0\x01\x10\x1f${this.#delimiter}${this.#quote}]`, "g");
+    return fields.map((value) => {
+      if (quoting === "regular") return value.replace(special, "");
+      const needed = value.search(special) >= 0;
+      const quoted = needed || quoting === "all" || (quoting === "random" && this.#dice.chance(0.3));
+      return quoted ? this.#quoteField(value) : value;
+    }).join(this.#delimiter);
+  }
+
+  #quoteField(value: string): string {
+    return this.#quote + value.replaceAll(this.#quote, this.#quote.repeat(2)) + this.#quote;
+  }
+
+  /** A value for a column, good so often. */
+  #value(name: string, goodShare: number): string {
+    const dice = this.#dice;
+    const type = this.#columns[name];
+    if (type === undefined) return dice.chance(0.5) ? "" : dice.pick(TEXTS);
+    if (!dice.chance(goodShare)) return dice.chance(0.15) ? dice.pick(BLANKS) : dice.pick(badValues(type));
+    return this.#goodValue(name, type);
+  }
+
+  #goodValue(name: string, type: string): string {
+    const dice = this.#dice;
+    const keys = { customer_id: "customer", store_id: "store", sales_person_id: "sales_team" } as const;
+    if (name in keys) {
+      const known = dice.pick(DIMENSION_KEYS[keys[name as keyof typeof keys]]);
+      return this.#spell(dice.chance(GOOD_SHARE) ? known : String(dice.between(3, 9)));
+    }
+    if (name === "product_name") {
+      return dice.pick(dice.chance(0.7) ? ["apple", "pear"] : TEXTS.filter((text) => text.trim()));
+    }
+    if (type === "text") return dice.pick(TEXTS.filter((text) => text.trim()));
+    if (type === "integer") return this.#spell(String(dice.between(1, dice.pick([3, 9, 99, 1e9]))));
+    if (type === "date") return this.#spellDate();
+    const [precision = 0, scale = 0] = (type.match(/\d+/g) ?? []).map(Number);
+    const digits = String(dice.between(0, dice.pick([9, 99999, 1e12]))).slice(0, precision).padStart(
+      scale + 1,
+      "0",
+    );
+    const whole = digits.slice(0, digits.length - scale), fraction = digits.slice(digits.length - scale);
+    if (precision === scale) return this.#spell(dice.pick([`.${fraction}`, `0.${fraction}`]));
+    return this.#spell(dice.pick([
+      `${whole}.${fraction}`,
+      `${whole}.${fraction}000`,
+      `${whole}.${fraction}`.replace(/\.?0*$/, ""),
+      ...scale > 0 ? [`${whole}.`.replace(/^(.*)$/, "$1"), `.${fraction}`] : [whole],
+    ]));
+  }
+
+  /** A number in one of its spellings. */
+  #spell(number: string): string {
+    const dice = this.#dice;
+    if (dice.chance(0.7)) return number;
+    const zeros = number.startsWith("-") ? number.replace("-", "-00") : `00${number}`;
+    const plus = number.startsWith("-") ? number : `+${number}`;
+    return dice.pick([` ${number}`, `${number}\t`, ` \t${plus} `, plus, zeros]);
+  }
+
+  #spellDate(): string {
+    const dice = this.#dice;
+    const part = (value: number, width: number) => String(value).padStart(width, "0");
+    const year = dice.pick([2023, 2023, 2024, 1, 9999, 1582, dice.between(1, 9999)]);
+    const date = `${part(year, 4)}-${part(dice.between(1, 12), 2)}-${
+      part(dice.between(1, dice.pick([28, 28, 28, 31])), 2)
+    }`;
+    return dice.chance(0.85) ? date : dice.pick([` ${date}`, `${date} \t`]);
+  }
+
+  /** Now and then damages bytes, wherever they are. */
+  #damage(pieces: Uint8Array[]): Uint8Array[] {
+    const dice = this.#dice;
+    if (!dice.chance(0.08)) return pieces;
+    const specials = [
+      this.#quote,
+      this.#delimiter,
+      "\n",
+      "\r",
+      "\r\n",
+      "\0",
+      "\x01",
+      "\x10",
+      "\x1f",
+      "\ufeff",
+      "",
+      "\u0301",
+      "1",
+    ];
+    for (let count = dice.between(1, 3); count > 0; count--) {
+      const index = dice.between(0, pieces.length - 1), piece = Buffer.from(pieces[index] ?? []);
+      const at = dice.between(0, piece.length);
+      const insert = dice.chance(0.1)
+        ? Buffer.of(dice.pick([0x80, 0xc3, 0xff, 0xed]))
+        : Buffer.from(dice.pick(specials));
+      pieces[index] = Buffer.concat([piece.subarray(0, at), insert, piece.subarray(at + dice.between(0, 1))]);
+    }
+    return pieces;
+  }
+}
+
+const BLANKS = ["", "", " ", "\t", " \t "];
+
+const TEXTS: readonly string[] = [
+  "apple",
+  "a,b",
+  "a;b",
+  "a\tb",
+  'an "apple"',
+  "an 'apple'",
+  '"',
+  "'",
+  '""',
+  "two\nlines",
+  "two\r\n\nlines",
+  "a lone\rCR",
+  "\n",
+  " pear",
+  "pear ",
+  "äpfel 😀",
+  "e\u0301",
+  "\u0301",
+  "=1+1",
+  "+1",
+  "-1",
+  "@x",
+  "'=1",
+  "\ufeffapple",
+  "x\ufeff",
+  "NULL",
+  "\\N",
+  "\\",
+  'a\\"b',
+  "\x01",
+  "\x10n",
+  "\x1f",
+  "\x0b\x0c",
+  "\u0085\u2028",
+  "\u00a0",
+  "\uffff",
+  "#",
+  "007",
+  "x".repeat(40),
+  "",
+  " ",
+];
+
+/** Texts that no type but text takes. */
+const NEVER = [
+  "x",
+  "NaN",
+  "inf",
+  "1e3",
+  "0x10",
+  "1,000",
+  "1 000",
+  "1_000",
+  "--1",
+  "+-1",
+  "- 1",
+  "１",
+  "1\u00a0",
+  "\ufeff1",
+  "1\n",
+  "true",
+  "1.2.3",
+  ".",
+  "-",
+  "+",
+  "9".repeat(40),
+  "'1",
+  '"1"',
+];
+
+function badValues(type: string): readonly string[] {
+  if (type === "text") return BLANKS;
+  if (type === "date") {
+    return [
+      ...NEVER,
+      "2023-02-29",
+      "2023-04-31",
+      "0000-01-01",
+      "10000-01-01",
+      "2023-3-1",
+      "2023/03/01",
+      "2023-03-01T00:00",
+      "-2023-03-01",
+      "20230301",
+      "2023-03-01 (BC)",
+      "infinity",
+      "2023-00-10",
+      "2023-13-01",
+    ];
+  }
+  if (type === "integer") {
+    return [...NEVER, "1.0", "1.", ".5", "9223372036854775808", "-9223372036854775809", "0", "-1"];
+  }
+  return [
+    ...NEVER,
+    "0.001",
+    "2.999",
+    "100000000",
+    "-0.01",
+    "1.0e0",
+    "99999999999999999999",
+    "1.0000000000000000000000000000000000000001",
+  ];
+}

@@ -140,8 +140,8 @@ async function readAccepted(files: readonly string[]): Promise<Map<string, Row[]
 /** Reads the CSV of a file's rejected rows, and takes off what keeps a spreadsheet from running them. */
 async function readRejects(path: string): Promise<Reject[]> {
   const bytes = Buffer.from(await Deno.readFile(path));
-  // A reader of its own may take a CR that is not in quotes for a line end, so that only LF is one here.
-  const [header, ...rows]: string[][] = parse(bytes, { record_delimiter: "\n" });
+  // Readers may take a lone CR for a line end, so that one in raw text has to be in quotes.
+  const [header, ...rows]: string[][] = parse(bytes, { record_delimiter: ["\r\n", "\n", "\r"] });
   assert.deepEqual(header, ["line", "reason", "column", "detail", "raw"]);
   return rows.map(([line = "", reason = "", column = "", detail = "", raw = ""]) => {
     assert.doesNotMatch(raw, /^[=+\-@\t\r]/, "a spreadsheet would run it");

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import assert from "node:assert/strict";
 import { Buffer, isUtf8 } from "node:buffer";
 import { deliverAndValidate, type Settings } from "./delivery.ts";
 import { differences } from "./expectation.ts";
@@ -14,45 +13,57 @@ import { judgeDelivery } from "./reference.ts";
 export interface Comparison {
   readonly fileCount: number;
   readonly seed: number;
+  /** Report the first failing delivery as it is, which may be hundreds of files. */
+  readonly brief?: boolean;
   /** Is told after each run how many files have been compared. */
   readonly onProgress?: (compared: number) => void;
+}
+
+/** What a comparison found. */
+export interface Compared {
+  /** How many files there were of each outcome. */
+  readonly outcomes: ReadonlyMap<string, number>;
+  /** The first delivery of which the product makes something else than the reference. */
+  readonly failure: { readonly differenceCount: number; readonly report: string } | null;
 }
 
 type Files = ReadonlyMap<string, RandomFile>;
 
 /** Files of one run: starting the stages takes as long as some hundred files. */
 const FILES_PER_RUN = 400;
+/** Differences that a report lists. */
+const LISTED = 10;
 
-/**
- * Compares random files.
- *
- * @returns How many files there were of each outcome, to see that all of them occur.
- * @throws {assert.AssertionError} with the seed, the differences, and as small a delivery as is found that has them.
- */
+/** Compares random files until a delivery fails. */
 export async function compareRandomFiles(
-  { fileCount, seed, onProgress }: Comparison,
-): Promise<ReadonlyMap<string, number>> {
+  { fileCount, seed, brief = false, onProgress }: Comparison,
+): Promise<Compared> {
   const outcomes = new Map<string, number>();
   for (let number = 0, compared = 0; compared < fileCount; number++) {
     const { settings, files } = randomDelivery(seed, number, Math.min(FILES_PER_RUN, fileCount - compared));
     const wrong = await compare(files, settings);
     if (wrong.length > 0) {
-      const small = await shrink(files, settings);
-      assert.fail([
+      const small: Files = brief ? new Map() : await shrink(files, settings);
+      const report = [
         `seed ${seed}, run ${number}: ${wrong.length} differences among ${files.size} files, such as`,
-        ...(await compare(small, settings)).slice(0, 10),
-        `with the settings ${JSON.stringify(settings)} and the files`,
+        ...(brief ? wrong : await compare(small, settings)).slice(0, LISTED),
+        `with the settings ${JSON.stringify(settings)}`,
         ...[...small].map(([name, file]) => `${JSON.stringify(name)} (${file.packaging}): ${print(file)}`),
-      ].join("\n"));
+      ].join("\n");
+      return { outcomes, failure: { differenceCount: wrong.length, report } };
     }
     for (const expected of judge(files, settings).values()) {
-      const outcome = expected && ("reason" in expected ? expected.reason : expected.status);
-      outcomes.set(String(outcome), (outcomes.get(String(outcome)) ?? 0) + 1);
+      const outcome = expected === null
+        ? "left_alone"
+        : "reason" in expected
+        ? expected.reason
+        : expected.status;
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     }
     compared += files.size;
     onProgress?.(compared);
   }
-  return outcomes;
+  return { outcomes, failure: null };
 }
 
 function judge(files: Files, settings: Settings) {

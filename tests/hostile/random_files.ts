@@ -42,13 +42,18 @@ const CORE_COLUMNS = {
 /** Column types by name. */
 type Columns = Readonly<Record<string, string>>;
 
+/** Delimiters, each with a quote; many of them mean something elsewhere. */
+const DIALECTS = [...";' |^ :` \\\" ~' #\" %& \"' =$ '\" (* /? {} <> [] !@ ,\\".split(" "), "\t|", ",\t"];
+/** Stands for one of them. */
+const DIALECT: Settings["csv"] = {};
+
 /** Runs take these settings in turn. */
 const SETTINGS: readonly Settings[] = [
   {},
   { contract: { maxRejectedShare: 0.4, minRejectsForShare: 3 }, csv: { maxColumns: 13 } },
   // So small a row makes every file irregular.
-  { contract: { maxRejectedShare: 1 }, csv: { maxRowBytes: 150, maxColumns: 12, maxFileBytes: 1500 } },
-  { contract: { maxRejectedShare: 0.5 }, csv: { delimiter: ";", quote: "'" } },
+  { contract: { maxRejectedShare: 1 }, csv: { maxRowBytes: 150, maxColumns: 12, maxFileBytes: 700 } },
+  { contract: { maxRejectedShare: 0.5 }, csv: DIALECT },
   {
     contract: {
       columns: {
@@ -109,7 +114,7 @@ class Dice {
 /** The delivery of a run; `number` counts the runs of a seed from 0. */
 export function randomDelivery(seed: number, number: number, fileCount: number): RandomDelivery {
   const dice = new Dice(seed * 1_000_003 + number);
-  const settings = SETTINGS[number % SETTINGS.length] ?? {};
+  const settings = settingsOf(number, dice);
   const columns = (settings.contract?.columns ?? CORE_COLUMNS) as Columns;
   const layouts = Array.from({ length: LAYOUTS_PER_RUN }, (_, i) => randomLayout(dice, columns, i));
   const files = new Map<string, RandomFile>();
@@ -129,6 +134,12 @@ export function randomDelivery(seed: number, number: number, fileCount: number):
     );
   }
   return { settings, files };
+}
+
+function settingsOf(number: number, dice: Dice): Settings {
+  const settings = SETTINGS[number % SETTINGS.length] ?? {};
+  const [delimiter, quote] = dice.pick(DIALECTS);
+  return settings.csv === DIALECT ? { ...settings, csv: { delimiter, quote } } : settings;
 }
 
 /** A broken archive of too much content is one thing or the other, depending on where it breaks. */
@@ -284,17 +295,18 @@ class FileWriter {
   }
 
   #printRow(fields: readonly string[], { quoting }: Style): string {
-    const special = new RegExp(`[\r\n\0\x01\x10\x1f${this.#delimiter}${this.#quote}]`, "g");
+    const isSpecial = (character: string) =>
+      SPECIAL.includes(character) || character === this.#delimiter || character === this.#quote;
     return fields.map((value) => {
-      if (quoting === "regular") return value.replace(special, "");
-      const needed = value.search(special) >= 0;
+      if (quoting === "regular") return [...value].filter((character) => !isSpecial(character)).join("");
+      const needed = [...value].some(isSpecial);
       const quoted = needed || quoting === "all" || (quoting === "random" && this.#dice.chance(0.3));
       return quoted ? this.#quoteField(value) : value;
     }).join(this.#delimiter);
   }
 
   #quoteField(value: string): string {
-    return this.#quote + value.replaceAll(this.#quote, this.#quote.repeat(2)) + this.#quote;
+    return this.#quote + value.split(this.#quote).join(this.#quote.repeat(2)) + this.#quote;
   }
 
   /** A value for a column, good so often. */
@@ -383,6 +395,9 @@ class FileWriter {
     return pieces;
   }
 }
+
+/** Characters that make a file irregular. */
+const SPECIAL = ["\r", "\n", "\0", "\x01", "\x10", "\x1f"];
 
 const BLANKS = ["", "", " ", "\t", " \t "];
 

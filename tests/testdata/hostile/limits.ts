@@ -77,7 +77,7 @@ function rowLimits(limit: number): HostileCase[] {
       spanning.replace("x", "xx"),
       false,
     ),
-    rowOf(`a row of ${4 * limit} bytes is too long`, "", "x".repeat(4 * limit), false),
+    rowOf(`a row of ${2 * limit} bytes is too long`, "", "x".repeat(2 * limit), false),
     plain(
       `a last row of ${limit} bytes without a line end is read`,
       file(row(), row({ product_name: fitting(limit, "y") })).slice(0, -1),

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Fate as WrittenFate, HostileCase, HostileSet } from "../testdata/hostile/spelling.ts";
-import { deliverAndValidate, type Settings } from "./delivery.ts";
+import { deliverAndValidate, type Settings, StageError } from "./delivery.ts";
 import { differences, type Expectation, type Fault, type OpenRow, type Sale } from "./expectation.ts";
 import { judgeDelivery } from "./reference.ts";
 
@@ -16,10 +16,12 @@ export function keyOf({ name, key }: HostileCase): string {
 /** What departs, one line for each difference: of the product, and of the reference, which must say the same. */
 export async function checkCorpus({ settings, cases }: HostileSet): Promise<string[]> {
   const byKey = new Map(cases.map((one) => [keyOf(one), one]));
-  const found = await deliverAndValidate(
-    new Map([...byKey].map(([key, { bytes }]) => [key, bytes])),
-    settings,
-  );
+  const files = new Map([...byKey].map(([key, { bytes }]) => [key, bytes]));
+  const found = await deliverAndValidate(files, settings).catch((error) => {
+    if (error instanceof StageError) return error;
+    throw error;
+  });
+  if (found instanceof StageError) return [found.message];
   const judged = judgeDelivery(
     new Map([...byKey].map(([key, { bytes, content = bytes }]) => [key, { bytes, content }])),
     settings,

@@ -55,10 +55,24 @@ export interface Fate {
 const DELIVERED = new Date("2023-06-01T02:00:00Z");
 const LANDING = "sales_data/";
 
+/** A stage that ended with an exit code of its own, other than 0. */
+export class StageError extends Error {
+  readonly exitCode: number;
+
+  constructor({ code, text }: TaskResult) {
+    super(text);
+    this.exitCode = code;
+  }
+}
+
+/** Exit codes from here on are the product's (sysexits.h); 1 is Deno's, where a script cannot be run at all. */
+const LEAST_OWN_EXIT_CODE = 64;
+
 /**
  * Delivers files to a fresh store, runs download and validate, and reads what became of each, by name.
  *
  * @param files Bytes by name, which is the key below the landing prefix.
+ * @throws {StageError} where a stage fails.
  */
 export async function deliverAndValidate(
   files: ReadonlyMap<string, Uint8Array>,
@@ -71,7 +85,7 @@ export async function deliverAndValidate(
 }
 
 /** A workspace with dimensions, where the files wait in the landing prefix. */
-export async function openDelivery(
+async function openDelivery(
   files: ReadonlyMap<string, Uint8Array>,
   settings: Settings,
 ): Promise<Workspace> {
@@ -88,6 +102,7 @@ export async function openDelivery(
 
 async function pass(running: Promise<TaskResult>): Promise<void> {
   const result = await running;
+  if (result.code >= LEAST_OWN_EXIT_CODE) throw new StageError(result);
   assert.equal(result.code, 0, result.text);
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { Buffer, isUtf8 } from "node:buffer";
-import { deliverAndValidate, type Settings } from "./delivery.ts";
+import { deliverAndValidate, type Settings, StageError } from "./delivery.ts";
 import { differences } from "./expectation.ts";
 import { pack, randomDelivery, type RandomFile } from "./random_files.ts";
 import { judgeDelivery } from "./reference.ts";
@@ -70,7 +70,7 @@ function judge(files: Files, settings: Settings) {
   return judgeDelivery(new Map([...files].map(([name, file]) => [name, pack(file)])), settings);
 }
 
-/** The differences, each with its file; a stage that fails is one. */
+/** The differences, each with its file; that a stage fails is one. */
 async function compare(files: Files, settings: Settings): Promise<string[]> {
   const bytes = new Map([...files].map(([name, file]) => [name, pack(file).bytes]));
   try {
@@ -79,7 +79,8 @@ async function compare(files: Files, settings: Settings): Promise<string[]> {
       differences(expected, found.get(name)).map((difference) => `${JSON.stringify(name)}: ${difference}`)
     );
   } catch (error) {
-    return [String(error)];
+    if (!(error instanceof StageError)) throw error;
+    return [error.message];
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Fate as WrittenFate, HostileCase, HostileSet } from "../testdata/hostile/spelling.ts";
-import { deliverAndValidate, type Settings, StageError } from "./delivery.ts";
+import { deliverAndValidate, differenceOf, type Settings } from "./delivery.ts";
 import { differences, type Expectation, type Fault, type OpenRow, type Sale } from "./expectation.ts";
 import { judgeDelivery } from "./reference.ts";
 
@@ -17,11 +17,8 @@ export function keyOf({ name, key }: HostileCase): string {
 export async function checkCorpus({ settings, cases }: HostileSet): Promise<string[]> {
   const byKey = new Map(cases.map((one) => [keyOf(one), one]));
   const files = new Map([...byKey].map(([key, { bytes }]) => [key, bytes]));
-  const found = await deliverAndValidate(files, settings).catch((error) => {
-    if (error instanceof StageError) return error;
-    throw error;
-  });
-  if (found instanceof StageError) return [found.message];
+  const found = await deliverAndValidate(files, settings).catch(differenceOf);
+  if (typeof found === "string") return [found];
   const judged = judgeDelivery(
     new Map([...byKey].map(([key, { bytes, content = bytes }]) => [key, { bytes, content }])),
     settings,

@@ -65,6 +65,12 @@ export class StageError extends Error {
   }
 }
 
+/** A delivery that cannot even be compared as a difference: a stage failed, or what it left cannot be read. */
+export function differenceOf(error: unknown): string {
+  if (error instanceof StageError || error instanceof assert.AssertionError) return error.message;
+  throw error;
+}
+
 /** Exit codes from here on are the product's (sysexits.h); 1 is Deno's, where a script cannot be run at all. */
 const LEAST_OWN_EXIT_CODE = 64;
 
@@ -73,6 +79,7 @@ const LEAST_OWN_EXIT_CODE = 64;
  *
  * @param files Bytes by name, which is the key below the landing prefix.
  * @throws {StageError} where a stage fails.
+ * @throws {assert.AssertionError} where what it left cannot be read as promised.
  */
 export async function deliverAndValidate(
   files: ReadonlyMap<string, Uint8Array>,
@@ -103,12 +110,14 @@ async function openDelivery(
 async function pass(running: Promise<TaskResult>): Promise<void> {
   const result = await running;
   if (result.code >= LEAST_OWN_EXIT_CODE) throw new StageError(result);
-  assert.equal(result.code, 0, result.text);
+  if (result.code !== 0) throw new Error(result.text);
 }
 
 /** What validate noted of a file, as far as it is read here. */
 interface NotedFile extends Omit<Fate, "rejects" | "accepted"> {
   readonly key: string;
+  /** Why it was not accepted, in words. */
+  readonly detail: string | null;
   readonly rejectsFile: string | null;
 }
 
@@ -121,6 +130,7 @@ async function readFates({ workDir }: Workspace): Promise<Map<string, Fate>> {
   const fates = new Map<string, Fate>();
   for (const noted of manifest.files as NotedFile[]) {
     const { key, status, reason, columns, line, rowsRead, rowsAccepted, rowsRejected, warnings } = noted;
+    assert.equal(noted.detail === null, status === "accepted", `${key}: the detail is ${noted.detail}`);
     fates.set(key.slice(LANDING.length), {
       status,
       reason,

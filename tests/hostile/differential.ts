@@ -4,7 +4,7 @@
  * @module
  */
 import { Buffer, isUtf8 } from "node:buffer";
-import { deliverAndValidate, type Settings, StageError } from "./delivery.ts";
+import { deliverAndValidate, differenceOf, type Settings } from "./delivery.ts";
 import { differences } from "./expectation.ts";
 import { pack, randomDelivery, type RandomFile } from "./random_files.ts";
 import { judgeDelivery } from "./reference.ts";
@@ -79,8 +79,7 @@ async function compare(files: Files, settings: Settings): Promise<string[]> {
       differences(expected, found.get(name)).map((difference) => `${JSON.stringify(name)}: ${difference}`)
     );
   } catch (error) {
-    if (!(error instanceof StageError)) throw error;
-    return [error.message];
+    return [differenceOf(error)];
   }
 }
 

@@ -7,9 +7,10 @@
  */
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
-import { randomOf } from "../support/random.ts";
+import { CORE_COLUMNS } from "../testdata/hostile/spelling.ts";
 import type { Settings } from "./delivery.ts";
-import { DIMENSION_KEYS } from "./dimensions.ts";
+import { Dice } from "./dice.ts";
+import { randomValue } from "./random_values.ts";
 import type { Delivered } from "./reference.ts";
 
 /** How a file is delivered: as it is, compressed in one of the ways that are whole, or broken. */
@@ -27,17 +28,6 @@ export interface RandomDelivery {
   readonly settings: Settings;
   readonly files: ReadonlyMap<string, RandomFile>;
 }
-
-const CORE_COLUMNS = {
-  customer_id: "integer",
-  store_id: "integer",
-  product_name: "text",
-  sales_date: "date",
-  sales_person_id: "integer",
-  price: "decimal(10,2)",
-  quantity: "integer",
-  total_cost: "decimal(18,2)",
-};
 
 /** Column types by name. */
 type Columns = Readonly<Record<string, string>>;
@@ -80,36 +70,6 @@ const SETTINGS: readonly Settings[] = [
 /** Column orders that the files of one run share, so that many are read together. */
 const LAYOUTS_PER_RUN = 3;
 const MOST_ROWS = 14;
-const GOOD_SHARE = 0.97;
-
-/** A source of choices. */
-class Dice {
-  readonly #random: () => number;
-
-  constructor(seed: number) {
-    this.#random = randomOf(seed);
-  }
-
-  /** True so often. */
-  chance(share: number): boolean {
-    return this.#random() < share;
-  }
-
-  /** A whole number, both ends included. */
-  between(least: number, most: number): number {
-    return least + Math.floor(this.#random() * (most - least + 1));
-  }
-
-  pick<T>(list: readonly T[]): T {
-    return list[this.between(0, list.length - 1)] as T;
-  }
-
-  shuffle<T>(list: readonly T[]): T[] {
-    return list.map((value) => [this.#random(), value] as const).sort(([a], [b]) => a - b).map(([, value]) =>
-      value
-    );
-  }
-}
 
 /** The delivery of a run; `number` counts the runs of a seed from 0. */
 export function randomDelivery(seed: number, number: number, fileCount: number): RandomDelivery {
@@ -125,13 +85,8 @@ export function randomDelivery(seed: number, number: number, fileCount: number):
       : new FileWriter(dice, settings, columns).write(dice.pick(layouts));
     const packaging = dice.chance(0.85) ? "plain" : dice.pick(packagings(pieces, settings));
     const ending = packaging === "plain" ? ".csv" : ".csv.gz";
-    files.set(
-      `${dice.pick(["", "a/", "b c/", "ä/"])}${i}${dice.chance(0.1) ? ending.toUpperCase() : ending}`,
-      {
-        pieces,
-        packaging,
-      },
-    );
+    const folder = dice.pick(["", "a/", "b c/", "ä/"]);
+    files.set(`${folder}${i}${dice.chance(0.1) ? ending.toUpperCase() : ending}`, { pieces, packaging });
   }
   return { settings, files };
 }
@@ -185,6 +140,9 @@ interface Style {
   /** How many of the rows have something wrong. */
   readonly faultShare: number;
 }
+
+/** Characters that make a file irregular. */
+const SPECIAL = ["\r", "\n", "\0", "\x01", "\x10", "\x1f"];
 
 /** Writes one file. */
 class FileWriter {
@@ -255,10 +213,10 @@ class FileWriter {
   /** A row, or some that go together. */
   #rows(header: readonly string[], style: Style): string[] {
     const dice = this.#dice;
-    const good = () => header.map((name) => this.#value(name.trim().toLowerCase(), 1));
+    const good = () => header.map((name) => this.#value(name, 1));
     const print = (fields: readonly string[]) => this.#printRow(fields, style);
     if (!dice.chance(style.faultShare)) return [print(good())];
-    const fields = header.map((name) => this.#value(name.trim().toLowerCase(), 0.9));
+    const fields = header.map((name) => this.#value(name, 0.9));
     const faults: (() => string[])[] = [
       () => [print(fields)],
       () => [print(fields)],
@@ -309,60 +267,8 @@ class FileWriter {
     return this.#quote + value.split(this.#quote).join(this.#quote.repeat(2)) + this.#quote;
   }
 
-  /** A value for a column, good so often. */
   #value(name: string, goodShare: number): string {
-    const dice = this.#dice;
-    const type = this.#columns[name];
-    if (type === undefined) return dice.chance(0.5) ? "" : dice.pick(TEXTS);
-    if (!dice.chance(goodShare)) return dice.chance(0.15) ? dice.pick(BLANKS) : dice.pick(badValues(type));
-    return this.#goodValue(name, type);
-  }
-
-  #goodValue(name: string, type: string): string {
-    const dice = this.#dice;
-    const keys = { customer_id: "customer", store_id: "store", sales_person_id: "sales_team" } as const;
-    if (name in keys) {
-      const known = dice.pick(DIMENSION_KEYS[keys[name as keyof typeof keys]]);
-      return this.#spell(dice.chance(GOOD_SHARE) ? known : String(dice.between(3, 9)));
-    }
-    if (name === "product_name") {
-      return dice.pick(dice.chance(0.7) ? ["apple", "pear"] : TEXTS.filter((text) => text.trim()));
-    }
-    if (type === "text") return dice.pick(TEXTS.filter((text) => text.trim()));
-    if (type === "integer") return this.#spell(String(dice.between(1, dice.pick([3, 9, 99, 1e9]))));
-    if (type === "date") return this.#spellDate();
-    const [precision = 0, scale = 0] = (type.match(/\d+/g) ?? []).map(Number);
-    const digits = String(dice.between(0, dice.pick([9, 99999, 1e12]))).slice(0, precision).padStart(
-      scale + 1,
-      "0",
-    );
-    const whole = digits.slice(0, digits.length - scale), fraction = digits.slice(digits.length - scale);
-    if (precision === scale) return this.#spell(dice.pick([`.${fraction}`, `0.${fraction}`]));
-    return this.#spell(dice.pick([
-      `${whole}.${fraction}`,
-      `${whole}.${fraction}000`,
-      `${whole}.${fraction}`.replace(/\.?0*$/, ""),
-      ...scale > 0 ? [`${whole}.`.replace(/^(.*)$/, "$1"), `.${fraction}`] : [whole],
-    ]));
-  }
-
-  /** A number in one of its spellings. */
-  #spell(number: string): string {
-    const dice = this.#dice;
-    if (dice.chance(0.7)) return number;
-    const zeros = number.startsWith("-") ? number.replace("-", "-00") : `00${number}`;
-    const plus = number.startsWith("-") ? number : `+${number}`;
-    return dice.pick([` ${number}`, `${number}\t`, ` \t${plus} `, plus, zeros]);
-  }
-
-  #spellDate(): string {
-    const dice = this.#dice;
-    const part = (value: number, width: number) => String(value).padStart(width, "0");
-    const year = dice.pick([2023, 2023, 2024, 1, 9999, 1582, dice.between(1, 9999)]);
-    const date = `${part(year, 4)}-${part(dice.between(1, 12), 2)}-${
-      part(dice.between(1, dice.pick([28, 28, 28, 31])), 2)
-    }`;
-    return dice.chance(0.85) ? date : dice.pick([` ${date}`, `${date} \t`]);
+    return randomValue(this.#dice, { name, type: this.#columns[name], goodShare });
   }
 
   /** Now and then damages bytes, wherever they are. */
@@ -394,115 +300,4 @@ class FileWriter {
     }
     return pieces;
   }
-}
-
-/** Characters that make a file irregular. */
-const SPECIAL = ["\r", "\n", "\0", "\x01", "\x10", "\x1f"];
-
-const BLANKS = ["", "", " ", "\t", " \t "];
-
-const TEXTS: readonly string[] = [
-  "apple",
-  "a,b",
-  "a;b",
-  "a\tb",
-  'an "apple"',
-  "an 'apple'",
-  '"',
-  "'",
-  '""',
-  "two\nlines",
-  "two\r\n\nlines",
-  "a lone\rCR",
-  "\n",
-  " pear",
-  "pear ",
-  "äpfel 😀",
-  "e\u0301",
-  "\u0301",
-  "=1+1",
-  "+1",
-  "-1",
-  "@x",
-  "'=1",
-  "\ufeffapple",
-  "x\ufeff",
-  "NULL",
-  "\\N",
-  "\\",
-  'a\\"b',
-  "\x01",
-  "\x10n",
-  "\x1f",
-  "\x0b\x0c",
-  "\u0085\u2028",
-  "\u00a0",
-  "\uffff",
-  "#",
-  "007",
-  "x".repeat(40),
-  "",
-  " ",
-];
-
-/** Texts that no type but text takes. */
-const NEVER = [
-  "x",
-  "NaN",
-  "inf",
-  "1e3",
-  "0x10",
-  "1,000",
-  "1 000",
-  "1_000",
-  "--1",
-  "+-1",
-  "- 1",
-  "１",
-  "1\u00a0",
-  "\ufeff1",
-  "1\n",
-  "true",
-  "1.2.3",
-  ".",
-  "-",
-  "+",
-  "9".repeat(40),
-  "'1",
-  '"1"',
-];
-
-function badValues(type: string): readonly string[] {
-  if (type === "text") return BLANKS;
-  if (type === "date") {
-    return [
-      ...NEVER,
-      "2023-02-29",
-      "2023-04-31",
-      "0000-01-01",
-      "10000-01-01",
-      "2023-3-1",
-      "2023/03/01",
-      "2023-03-01T00:00",
-      "-2023-03-01",
-      "20230301",
-      "2023-03-01 (BC)",
-      "infinity",
-      "2023-00-10",
-      "2023-13-01",
-    ];
-  }
-  if (type === "integer") {
-    return [...NEVER, "1.0", "1.", ".5", "9223372036854775808", "-9223372036854775809", "0", "-1"];
-  }
-  return [
-    ...NEVER,
-    "0.001",
-    "2.999",
-    "100000000",
-    "-0.01",
-    "1.0e0",
-    "99999999999999999999",
-    "1.0000000000000000000000000000000000000001",
-  ];
 }

@@ -23,19 +23,8 @@ import {
   TAB,
   TABS,
 } from "./settings.ts";
-import type { HostileSet } from "./spelling.ts";
+import { CORE_COLUMNS, type HostileSet } from "./spelling.ts";
 import { PROBE_COLUMNS, SPELLED_VALUES } from "./values.ts";
-
-const CORE_COLUMNS = {
-  customer_id: "integer",
-  store_id: "integer",
-  product_name: "text",
-  sales_date: "date",
-  sales_person_id: "integer",
-  price: "decimal(10,2)",
-  quantity: "integer",
-  total_cost: "decimal(18,2)",
-};
 
 /** Each set is one delivery. */
 export const HOSTILE_SETS: readonly HostileSet[] = [

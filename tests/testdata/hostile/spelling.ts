@@ -63,8 +63,19 @@ export const GOOD = {
   total_cost: "3.00",
 } as const;
 
-/** Names of the columns in contract order. */
-export const COLUMNS: readonly string[] = Object.keys(GOOD);
+/** The columns of the contract that are always there, in its order. */
+export const CORE_COLUMNS = {
+  customer_id: "integer",
+  store_id: "integer",
+  product_name: "text",
+  sales_date: "date",
+  sales_person_id: "integer",
+  price: "decimal(10,2)",
+  quantity: "integer",
+  total_cost: "decimal(18,2)",
+};
+/** Their names. */
+export const COLUMNS: readonly string[] = Object.keys(CORE_COLUMNS);
 /** The header line. */
 export const HEADER = COLUMNS.join(",");
 

@@ -222,12 +222,6 @@ const MUTATIONS: readonly Mutation[] = [
     replacement: "  if (open !== null && line < 0) {\n    yield malformed(",
   },
   {
-    what: "a stray quote in a row of many lines is looked up in the whole row",
-    file: "lib/csv_normalise.ts",
-    search: "this.#before + content.slice(fieldStart, stop)",
-    replacement: "this.#raw.slice(this.#raw.length - content.length - this.#before.length).slice(0, stop)",
-  },
-  {
     what: "rows that the reader took for others are not read again",
     file: "lib/contract_check.ts",
     search: "suspects.filter(({ file, rowCount }) => file.rowsAccepted + file.rowsRejected !== rowCount)",

@@ -110,8 +110,7 @@ export const QUOTING: readonly HostileCase[] = [
   stray("a quoted part in the middle of a field is open", row({ product_name: 'an "apple" a day' })),
   stray("a quote escaped by a backslash is open", row({ product_name: '"an \\"apple' })),
   stray("a quote at the end of the row is open", `${row()}"`),
-  // Looked up in the whole row, each stray field would cost as much as the row.
-  stray("a row of 150,000 lines with a stray quote each is read in a second", '"a\n"x,'.repeat(150_000)),
+  stray("a row of 150,000 lines with a stray quote each is open", '"a\n"x,'.repeat(150_000)),
   plain(
     "an opened quote takes the lines up to the next quote, which is open",
     file(row(), row({ product_name: '"apple' }), BAD, row({ product_name: '"pear"' }), BAD),

@@ -12,7 +12,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_scan.ts";
+import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
 
 /** How a source file is written. */
 export interface CsvDialect {

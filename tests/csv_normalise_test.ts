@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { normalisedRowsSql } from "../lib/contract_sql.ts";
 import { type CsvDialect, normaliseCsv, type NormalisedCsv } from "../lib/csv_normalise.ts";
-import { NO_DELIMITER } from "../lib/csv_scan.ts";
+import { NO_DELIMITER } from "../lib/csv_marks.ts";
 import { openDuckdbEngine } from "../lib/engine/duckdb.ts";
 
 /** Bytes that normaliseCsv() reads at a time. */

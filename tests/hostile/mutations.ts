@@ -303,8 +303,8 @@ const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
-/** Random files after the corpus: two deliveries with each of the settings. */
-const RANDOM_FILES = 4000;
+/** Random files after the corpus: a delivery with each of the settings. */
+const RANDOM_FILES = 2000;
 /** Characters of a difference that are printed. */
 const SHOWN = 160;
 /** What the copy consists of; the packages are shared. */

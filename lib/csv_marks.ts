@@ -10,3 +10,6 @@ export const FIELD_SEPARATOR = "\x1f";
 export const ESCAPE = "\x10";
 /** A character that no line holds which the engine reads as one column. */
 export const NO_DELIMITER = "\x01";
+
+/** Characters, besides the quote, that a reader might take for something else than text. */
+export const NEVER_TEXT: readonly string[] = ["\r", "\0", NO_DELIMITER, ESCAPE, FIELD_SEPARATOR];

@@ -10,7 +10,8 @@
 import { Buffer, isUtf8 } from "node:buffer";
 import { CHUNK_BYTES, countBytes, readChunks } from "./csv_chunks.ts";
 import type { ScanOptions } from "./csv_scan.ts";
-import { advance, isProven, NEVER_TEXT, ROW_START, type SpellingTable, UNPROVEN } from "./csv_spelling.ts";
+import { NEVER_TEXT } from "./csv_marks.ts";
+import { advance, isProven, ROW_START, type SpellingTable, UNPROVEN } from "./csv_spelling.ts";
 
 /** A file whose first chunk is proven. */
 export interface HopefulFile {

@@ -10,7 +10,7 @@
  */
 import { Buffer, isUtf8 } from "node:buffer";
 import { CHUNK_BYTES, countBytes, readChunks } from "./csv_chunks.ts";
-import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
+import { NEVER_TEXT } from "./csv_marks.ts";
 
 /** What {@linkcode scanCsv} found. */
 export type CsvScan =
@@ -28,9 +28,6 @@ export type CsvScan =
 
 const LF = 0x0a;
 const BOM = "\ufeff";
-
-/** Characters, besides the quote, that make a file irregular. */
-const SPECIAL = ["\r", "\0", NO_DELIMITER, ESCAPE, FIELD_SEPARATOR];
 
 /** How a file is scanned. */
 export interface ScanOptions {
@@ -52,7 +49,7 @@ export async function scanCsv(
   options: ScanOptions,
 ): Promise<CsvScan> {
   using file = await Deno.open(path);
-  const special = [options.quote, ...SPECIAL];
+  const special = [options.quote, ...NEVER_TEXT];
   // A longer row than a chunk costs nothing; with a shorter limit every file is irregular.
   let regular = options.maxRowBytes >= CHUNK_BYTES;
   const delimiter = options.delimiter.charCodeAt(0);

@@ -17,7 +17,7 @@
  * @module
  */
 import type { ColumnType } from "./contract.ts";
-import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
+import { NEVER_TEXT } from "./csv_marks.ts";
 
 /** Next state by state and byte; a state is the index of its row of 256. */
 export type SpellingTable = Int32Array<ArrayBuffer>;
@@ -34,8 +34,6 @@ const DIGITS = "0123456789";
 const DATE = "dddd-dd-dd";
 const YEAR_DIGITS = 4;
 const BLANKS = " \t";
-/** Characters that, like the quote, a reader might take for something else than text. */
-export const NEVER_TEXT: readonly string[] = ["\n", "\r", "\0", NO_DELIMITER, ESCAPE, FIELD_SEPARATOR];
 
 /**
  * Compiles a layout.
@@ -49,7 +47,7 @@ export function compileSpelling(
   delimiter: string,
   quote = '"',
 ): SpellingTable {
-  const states = new States([...NEVER_TEXT, delimiter, quote]);
+  const states = new States([...NEVER_TEXT, LF, delimiter, quote]);
   let begin = states.add();
   for (const [i, type] of layout.entries()) {
     const isLast = i === layout.length - 1;

@@ -24,7 +24,7 @@ import {
   TABS,
 } from "./settings.ts";
 import { CORE_COLUMNS, type HostileSet } from "./spelling.ts";
-import { PROBE_COLUMNS, SPELLED_VALUES } from "./values.ts";
+import { PROBE_COLUMNS, SHARE_COLUMNS, SHARE_VALUES, SPELLED_VALUES } from "./values.ts";
 
 /** Each set is one delivery. */
 export const HOSTILE_SETS: readonly HostileSet[] = [
@@ -37,6 +37,11 @@ export const HOSTILE_SETS: readonly HostileSet[] = [
     name: "with more columns",
     settings: { contract: { columns: { ...CORE_COLUMNS, ...PROBE_COLUMNS } } },
     cases: SPELLED_VALUES,
+  },
+  {
+    name: "with a column of shares",
+    settings: { contract: { columns: { ...CORE_COLUMNS, ...SHARE_COLUMNS } } },
+    cases: SHARE_VALUES,
   },
   { name: "with small limits", settings: { csv: SMALL }, cases: SMALL_LIMITS },
   { name: "with semicolons", settings: { csv: SEMICOLON }, cases: SEMICOLONS },

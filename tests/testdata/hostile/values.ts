@@ -1,23 +1,27 @@
 /**
- * Values in every spelling. Each is delivered in a file that is read at once and in one that is read row by row.
+ * Values in every spelling. Each is delivered alone in a file that is read at once, typed where the value may be proven,
+ * and in one that is read row by row.
  *
  * @module
  */
 import { COLUMNS, fault, GOOD, type HostileCase, plain, read, type Texts } from "./spelling.ts";
 
-/** Columns besides the usual ones, with a value that is good. */
-const PROBES = { whole: "1", amount: "1.00", units: "1", share: ".5", wide: "1", day: "2023-03-01" } as const;
-type Probe = keyof typeof PROBES;
+/** Columns besides the usual ones, with a value that is good and can be proven. */
+const PROBES = { whole: "1", amount: "1.00", units: "1", wide: "1", day: "2023-03-01" };
+/** Besides them, by itself: no value of its type can be proven. */
+const SHARE = { share: ".5" };
+type Probe = keyof typeof PROBES | keyof typeof SHARE;
 
 /** The columns of the contract that these cases need, after the usual ones. */
-export const PROBE_COLUMNS: Readonly<Record<string, string>> = {
+export const PROBE_COLUMNS = {
   whole: "integer",
   amount: "decimal(10,2)",
   units: "decimal(5,0)",
-  share: "decimal(38,38)",
   wide: "decimal(38,0)",
   day: "date",
-};
+} as const;
+/** The same for {@linkcode SHARE_VALUES}. */
+export const SHARE_COLUMNS = { share: "decimal(38,38)" } as const;
 
 const ZEROS = "0".repeat(60), NINES = "9".repeat(38);
 
@@ -226,8 +230,6 @@ const VALUES: Readonly<Record<Probe, readonly (readonly [string, string | null])
   ],
 };
 
-const ALL = [...COLUMNS, ...Object.keys(PROBES)];
-
 function print(text: string): string {
   const shown = text.length > 70 ? `${text.slice(0, 12)}… (${text.length} characters)` : text;
   return JSON.stringify(shown);
@@ -235,21 +237,26 @@ function print(text: string): string {
 
 function spelled(probe: Probe, text: string, value: string | null): HostileCase[] {
   const written = /[,"\r\n]/.test(text) ? `"${text}"` : text;
-  const texts: Texts = { ...GOOD, ...PROBES, [probe]: written };
-  const line = ALL.map((column) => texts[column]).join(",");
-  // Printed as a DECIMAL(38,38) is: without a digit before the point.
-  const values: Texts = { ...GOOD, ...PROBES, share: `.5${"0".repeat(37)}`, [probe]: value ?? "" };
+  const probes: Texts = probe === "share" ? SHARE : PROBES;
+  const columns = [...COLUMNS, ...Object.keys(probes)];
+  const texts: Texts = { ...GOOD, ...probes, [probe]: written };
+  const line = columns.map((column) => texts[column]).join(",");
+  const values: Texts = { ...GOOD, ...probes, [probe]: value ?? "" };
   const becomes = value === null
     ? read(fault(2, "invalid_value", probe, line))
-    : read({ values: [...ALL.map((column) => values[column] ?? null), null], warnings: [] });
-  const name = `${print(text)} as ${PROBE_COLUMNS[probe]} is ${value === null ? "invalid" : print(value)}`;
+    : read({ values: [...columns.map((column) => values[column] ?? null), null], warnings: [] });
+  const name = `${print(text)} as ${{ ...PROBE_COLUMNS, ...SHARE_COLUMNS }[probe]} is ${value === null ? "invalid" : print(value)}`;
   return [
-    plain(name, `${ALL}\n${line}\n`, becomes),
-    plain(`${name}, row by row`, `${ALL}\r\n${line}\r\n`, becomes),
+    plain(name, `${columns}\n${line}\n`, becomes),
+    plain(`${name}, row by row`, `${columns}\r\n${line}\r\n`, becomes),
   ];
 }
 
 /** To be delivered with {@linkcode PROBE_COLUMNS} in the contract. */
-export const SPELLED_VALUES: readonly HostileCase[] = Object.entries(VALUES).flatMap(([probe, texts]) =>
-  texts.flatMap(([text, value]) => spelled(probe as Probe, text, value))
-);
+export const SPELLED_VALUES: readonly HostileCase[] = (Object.keys(PROBES) as Probe[]).flatMap(casesOf);
+/** To be delivered with {@linkcode SHARE_COLUMNS} in the contract. */
+export const SHARE_VALUES: readonly HostileCase[] = casesOf("share");
+
+function casesOf(probe: Probe): HostileCase[] {
+  return VALUES[probe].flatMap(([text, value]) => spelled(probe, text, value));
+}

@@ -1,11 +1,11 @@
 /**
  * Changes encrypted values in a configuration file, and nothing else of it: comments and layout stay, and the file is
- * the old or the new one at every moment.
+ * the old or the new one at every moment. What somebody else changes meanwhile is never lost: then nothing is written.
  *
  * @module
  */
 import { applyEdits, modify } from "jsonc-parser";
-import { writeFileAtomic } from "./atomic_file.ts";
+import { replaceFile } from "./atomic_file.ts";
 import {
   type ConfigDocument,
   findValue,
@@ -25,7 +25,7 @@ import {
   IV_BYTES,
   type RandomBytes,
 } from "./encryption.ts";
-import { ConfigError, UnavailableError, UsageError } from "./errors.ts";
+import { ConfigError, UsageError } from "./errors.ts";
 
 /** What encrypting needs besides the file. */
 export interface EncryptionWorld extends ConfigWorld {
@@ -157,14 +157,10 @@ async function decrypt(
   }
 }
 
-/** Writes the file anew, with the owner and the mode that it had; through a symlink, which stays one. */
-async function replace(document: ConfigDocument, text: string): Promise<void> {
-  const file = await Deno.realPath(document.path);
-  if ((await readDocument(file)).text !== document.text) {
-    throw new UnavailableError(
-      "config_changed",
-      `Cannot write ${file}: somebody else has changed it meanwhile; run the command again`,
-    );
-  }
-  await writeFileAtomic(file, text, await Deno.stat(file));
+/** Replaces the file that was read; through a symlink, which stays one. */
+async function replace({ path, text }: ConfigDocument, changed: string): Promise<void> {
+  // Of one that is gone there is no real path: then its own is as good for the message.
+  const file = await Deno.realPath(path).catch(() => path);
+  const encoder = new TextEncoder();
+  await replaceFile(file, { before: encoder.encode(text), after: encoder.encode(changed) });
 }

@@ -1,0 +1,81 @@
+/**
+ * Changing values of a configuration file beside others who change it too, and of files of all kinds.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { decryptField, encryptField, type EncryptionWorld, rotateValues } from "../lib/config_edit.ts";
+import { UnavailableError } from "../lib/errors.ts";
+import { Redactor } from "../lib/redactor.ts";
+
+const [NEW_KEY, OLD_KEY] = ["q", "r"].map((letter) => `${letter.repeat(42)}A=`) as [string, string];
+
+const TEXT = `{
+  "store": { "kind": "folder", "path": "store" }, // Łódź
+  "database": { "kind": "mysql", "host": "localhost", "database": "d", "user": "u", "password": "" }
+}
+`;
+
+function worldOf(keys: string): EncryptionWorld {
+  return {
+    env: (name) => name === "ETL_CONFIG_KEY" ? keys : undefined,
+    redactor: new Redactor(),
+    randomBytes: (size) => crypto.getRandomValues(new Uint8Array(size)),
+  };
+}
+
+async function createConfig(text: string | Uint8Array = TEXT) {
+  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "config-" }));
+  const path = join(folder, "config.jsonc");
+  await Deno.writeFile(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
+  return { folder, path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+}
+
+/** Encrypts a field while something else happens before its value is there. */
+function encrypt(path: string, field: string, { value = "canary", meanwhile = async () => {} } = {}) {
+  const readValue = async () => {
+    await meanwhile();
+    return value;
+  };
+  return encryptField(path, { field, readValue, world: worldOf(OLD_KEY) });
+}
+
+const isChanged = (error: unknown) => error instanceof UnavailableError && error.code === "file_changed";
+
+Deno.test("encryptField() writes nothing, when the file is changed or deleted while the value is typed", async () => {
+  await using file = await createConfig();
+  const changed = TEXT.replace("localhost", "127.0.0.1");
+  const change = () => Deno.writeTextFile(file.path, changed);
+  await assert.rejects(encrypt(file.path, "database.password", { meanwhile: change }), isChanged);
+  assert.equal(await Deno.readTextFile(file.path), changed);
+  const remove = () => Deno.remove(file.path);
+  await assert.rejects(encrypt(file.path, "database.password", { meanwhile: remove }), isChanged);
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(file.folder)), []);
+});
+
+Deno.test("encryptField() keeps what others have encrypted, when several encrypt at once", async () => {
+  await using file = await createConfig();
+  const fields = ["database.password", "database.host", "database.user", "store.path", "database.database"];
+  const results = await Promise.allSettled(fields.map((field) => encrypt(file.path, field)));
+  for (const [i, result] of results.entries()) {
+    if (result.status === "rejected") assert.ok(isChanged(result.reason), `${result.reason}`);
+    else assert.equal(await decryptField(file.path, fields[i]!, worldOf(OLD_KEY)), "canary");
+  }
+  assert.ok(results.some(({ status }) => status === "fulfilled"));
+});
+
+Deno.test("rotateValues() leaves a whole file under the new key, when several rotate at once", async () => {
+  await using file = await createConfig();
+  await encrypt(file.path, "database.password");
+  await encrypt(file.path, "database.user");
+  const rotations = Array.from(
+    { length: 4 },
+    () => rotateValues(file.path, worldOf(`${NEW_KEY},${OLD_KEY}`)),
+  );
+  for (const result of await Promise.allSettled(rotations)) {
+    if (result.status === "rejected") assert.ok(isChanged(result.reason), `${result.reason}`);
+  }
+  assert.equal(await decryptField(file.path, "database.password", worldOf(NEW_KEY)), "canary");
+  assert.equal(await decryptField(file.path, "database.user", worldOf(NEW_KEY)), "canary");
+});

@@ -7,8 +7,9 @@
 import { dirname, resolve } from "node:path";
 import { type ConfigDocument, problem, type ValueNode, type ValuePath } from "./config_document.ts";
 import { DecryptionError, decryptValue, ENCRYPTED_PREFIX, parseKeys, splitKeys } from "./encryption.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, messageOf } from "./errors.ts";
 import type { Redactor } from "./redactor.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 /** A value of the environment, `undefined` where it is not set. */
 export type Environment = (name: string) => string | undefined;
@@ -116,11 +117,12 @@ class Resolver {
     if (reference.startsWith("file:")) {
       const file = resolve(dirname(this.#document.path), reference.slice("file:".length));
       sources.push(`${SECRET_FILE} ${file}`);
-      try {
-        return (await Deno.readTextFile(file)).replace(/\r?\n$/, "");
-      } catch (cause) {
+      const bytes = await Deno.readFile(file).catch((cause) => {
         throw this.#problem(path, `cannot read the file ${file}`, cause);
-      }
+      });
+      const text = decodeUtf8(bytes);
+      if (text === null) throw this.#problem(path, `the file ${file} is not UTF-8`);
+      return text.replace(/\r?\n$/, "");
     }
     const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(reference) ?? [];
     if (name === undefined) {
@@ -170,20 +172,51 @@ export const SET_A_KEY = "set ETL_CONFIG_KEY, or ETL_CONFIG_KEY_FILE to a file t
  *
  * @throws {ConfigError} `invalid_key` where the file cannot be read or a key has another form.
  */
-export async function readKeys({ env, redactor }: ConfigWorld): Promise<CryptoKey[]> {
-  const sources = { ETL_CONFIG_KEY: "", ETL_CONFIG_KEY_FILE: "" };
-  try {
-    sources.ETL_CONFIG_KEY = env("ETL_CONFIG_KEY") ?? "";
-    const file = env("ETL_CONFIG_KEY_FILE");
-    if (file) sources.ETL_CONFIG_KEY_FILE = await Deno.readTextFile(file);
-  } catch (cause) {
-    const message = `the key cannot be read; ${SET_A_KEY}, and let this process read it`;
-    throw new ConfigError("invalid_key", `${message} (${cause instanceof Error ? cause.message : cause})`);
-  }
+export async function readKeys(world: ConfigWorld): Promise<CryptoKey[]> {
+  const inline = readVariable(world, "ETL_CONFIG_KEY");
+  const file = readVariable(world, "ETL_CONFIG_KEY_FILE");
   const keys: CryptoKey[] = [];
+  const sources = { ETL_CONFIG_KEY: inline, ETL_CONFIG_KEY_FILE: file && await readKeyFile(file, world) };
   for (const [source, text] of Object.entries(sources)) {
-    for (const key of splitKeys(text)) redactor.add(key);
+    for (const key of splitKeys(text)) world.redactor.add(key);
     keys.push(...await parseKeys(text, source));
   }
   return keys;
+}
+
+function readVariable({ env }: ConfigWorld, name: string): string {
+  try {
+    return env(name) ?? "";
+  } catch (cause) {
+    throw keyProblem(messageOf(cause));
+  }
+}
+
+async function readKeyFile(path: string, { redactor }: ConfigWorld): Promise<string> {
+  // A path may look like a key, but a key is never the path of a file that is there.
+  const mistaken = splitKeys(path).filter((word) => LIKE_A_KEY.test(word));
+  for (const word of mistaken) redactor.add(word);
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (cause) {
+    if (mistaken.length === 0) throw keyProblem(messageOf(cause));
+    throw new ConfigError(
+      "invalid_key",
+      "ETL_CONFIG_KEY_FILE holds a key, not the path of a file with one; a key goes into ETL_CONFIG_KEY",
+    );
+  }
+  const text = decodeUtf8(bytes);
+  if (text === null) throw keyProblem(`${path} is not UTF-8`);
+  return text;
+}
+
+/** Base64 of about 32 bytes; a key may be cut short by mistake. */
+const LIKE_A_KEY = /^[A-Za-z0-9+/_-]{40,}={0,2}$/;
+
+function keyProblem(why: string): ConfigError {
+  return new ConfigError(
+    "invalid_key",
+    `the key cannot be read; ${SET_A_KEY}, and let this process read it (${why})`,
+  );
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { InterruptedError, UsageError } from "./errors.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 const LINE_ENDS = ["\r", "\n"];
 const END_OF_INPUT = "\x04";
@@ -29,15 +30,19 @@ export async function readSecret(name: string): Promise<string> {
 }
 
 async function readPipe(): Promise<string> {
-  const bytes = new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+  let bytes: Uint8Array;
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes).replace(/\r?\n$/, "");
-  } catch {
-    throw new UsageError(
-      "Cannot take a value from standard input that is not UTF-8; encode it, as base64 for instance",
-    );
+    bytes = new Uint8Array(await new Response(Deno.stdin.readable).arrayBuffer());
+  } catch (cause) {
+    throw new UsageError("Cannot read a value from standard input; pipe it in, or type it", { cause });
   }
+  const text = decodeUtf8(bytes);
+  if (text === null) throw new UsageError(NOT_UTF8);
+  return text.replace(/\r?\n$/, "");
 }
+
+const NOT_UTF8 =
+  "Cannot take a value from standard input that is not UTF-8; encode it, as base64 for instance";
 
 async function askTwice(name: string): Promise<string> {
   const typed = typedCharacters();

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { decryptField, encryptField, type EncryptionWorld, rotateValues } from "../lib/config_edit.ts";
-import { UnavailableError } from "../lib/errors.ts";
+import { ConfigError, UnavailableError } from "../lib/errors.ts";
 import { Redactor } from "../lib/redactor.ts";
 
 const [NEW_KEY, OLD_KEY] = ["q", "r"].map((letter) => `${letter.repeat(42)}A=`) as [string, string];
@@ -78,4 +78,22 @@ Deno.test("rotateValues() leaves a whole file under the new key, when several ro
   }
   assert.equal(await decryptField(file.path, "database.password", worldOf(NEW_KEY)), "canary");
   assert.equal(await decryptField(file.path, "database.user", worldOf(NEW_KEY)), "canary");
+});
+
+Deno.test("encryptField() and rotateValues() refuse a file that is not UTF-8 and leave it as it is", async () => {
+  const latin1 = Uint8Array.from(TEXT.replace("Łódź", "caf\u00e9"), (character) => character.charCodeAt(0));
+  await using file = await createConfig(latin1);
+  for (
+    const edit of [
+      () => encrypt(file.path, "database.password"),
+      () => rotateValues(file.path, worldOf(OLD_KEY)),
+    ]
+  ) {
+    await assert.rejects(edit(), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, /config\.jsonc: is not UTF-8/);
+      return true;
+    });
+    assert.deepEqual(await Deno.readFile(file.path), latin1);
+  }
 });

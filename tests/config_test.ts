@@ -157,6 +157,42 @@ Deno.test("loadConfig() puts in values of the environment and of files, and noth
   }
 });
 
+Deno.test("loadConfig() refuses a file that is not UTF-8, whether it is a value, the key or the configuration", async () => {
+  const text = '{ "store": { "kind": "folder", "path": "${file:latin1}" },\n"workDir": "enc:v1:x" }';
+  await using file = await writeConfig(text);
+  const latin1 = join(file.folder, "latin1");
+  await Deno.writeFile(latin1, new Uint8Array([0x63, 0xe9]));
+  const refuses = (says: RegExp, env: Environment) =>
+    assert.rejects(loadConfig(file.path, worldOf(env)), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, says);
+      return true;
+    });
+  await refuses(/:1: store\.path: the file .*latin1 is not UTF-8/, env);
+  await Deno.writeTextFile(file.path, text.replace("${file:latin1}", "s"));
+  await refuses(
+    /:2: workDir: is encrypted, and .*latin1 is not UTF-8/,
+    (name) => name === "ETL_CONFIG_KEY_FILE" ? latin1 : undefined,
+  );
+  await Deno.writeFile(file.path, new Uint8Array([0xff, 0xfe, 0x7b, 0]));
+  await refuses(/config\.jsonc: is not UTF-8/, env);
+});
+
+Deno.test("loadConfig() shows no key, when ETL_CONFIG_KEY_FILE holds one in place of a path", async () => {
+  await using file = await writeConfig('{ "workDir": "enc:v1:x" }');
+  const key = `${"k".repeat(42)}A=`;
+  for (const given of [key, key.slice(0, -1), `${key},${key}`, `/${key.slice(1)}`, `${key}\n`]) {
+    const world = worldOf((name) => name === "ETL_CONFIG_KEY_FILE" ? given : undefined);
+    await assert.rejects(loadConfig(file.path, world), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, /workDir: .*ETL_CONFIG_KEY_FILE holds a key, not the path of a file/);
+      assert.ok(!Deno.inspect(error).includes("kkkkk"), error.message);
+      return true;
+    });
+    assert.doesNotMatch(world.redactor.redact(given), /kkkkk/);
+  }
+});
+
 /** A configuration whose line 4 is `line`; lines 2 and 3 have what must be given, unless `line` gives it. */
 function configWith(line: string): string {
   const given = {

@@ -6,7 +6,7 @@
 import { dirname, resolve } from "node:path";
 import { configFault, loadConfig, type LoadedConfig } from "./config.ts";
 import { type Config, SECRET_FIELDS } from "./config_schema.ts";
-import type { ConfigWorld } from "./config_values.ts";
+import type { ConfigWorld, ValueOrigin } from "./config_values.ts";
 import { findRuleFault } from "./contract_rules.ts";
 import type { Engine } from "./engine/engine.ts";
 import { LEAST_SECRET_CHARACTERS } from "./redactor.ts";
@@ -63,7 +63,7 @@ export async function checkConfig(
     config: file,
     fields: leaves.map(({ field, value }) => ({
       field,
-      value: value instanceof Secret || loaded.origins.get(field)?.isSecret ? REDACTED : value,
+      value: value instanceof Secret || isEncrypted(loaded.origins.get(field)) ? REDACTED : value,
       source: loaded.origins.get(field)?.source ?? "default",
     })),
     warnings: leaves.flatMap((leaf) => warningsOf(leaf, loaded)),
@@ -92,10 +92,14 @@ function* leavesOf(node: object, parent = ""): Generator<Leaf> {
   }
 }
 
+function isEncrypted(origin: ValueOrigin | undefined): boolean {
+  return origin?.keyIndex !== undefined;
+}
+
 function warningsOf({ field, value }: Leaf, { origins }: LoadedConfig): string[] {
   const warnings: string[] = [];
   const origin = origins.get(field);
-  const isSecret = (SECRET_FIELDS as readonly string[]).includes(field) || origin?.isSecret;
+  const isSecret = (SECRET_FIELDS as readonly string[]).includes(field) || isEncrypted(origin);
   const text = value instanceof Secret ? value.reveal() : String(value);
   if (origin?.source === "file" && isSecret && text !== "") {
     warnings.push(

@@ -24,11 +24,9 @@ export interface ConfigWorld {
 
 /** Where a value of a configuration came from. */
 export interface ValueOrigin {
-  /** As in `file`, `environment MYSQL_PASSWORD`, `secret file /run/secrets/mysql`. */
+  /** As in `file`, `environment MYSQL_PASSWORD`, `secret file /run/secrets/mysql`. Tells no value. */
   readonly source: string;
-  /** Came from a secret file, or was encrypted: to be hidden, whatever field it is. */
-  readonly isSecret: boolean;
-  /** Of an encrypted value, by which of the keys it was decrypted, from 0. */
+  /** Of an encrypted value, which is secret whatever field it is: by which of the keys it was decrypted, from 0. */
   readonly keyIndex?: number;
 }
 
@@ -80,7 +78,7 @@ class Resolver {
       return await Promise.all((node.children ?? []).map((child, i) => this.resolve(child, [...path, i])));
     }
     if (typeof node.value === "string") return await this.#resolveString(node.value, path);
-    this.origins.set(path.join("."), { source: "file", isSecret: false });
+    this.origins.set(path.join("."), { source: "file" });
     return node.value;
   }
 
@@ -96,27 +94,20 @@ class Resolver {
     }
     value += text.slice(end);
     const source = sources.join(" and ") || "file";
-    let isSecret = sources.some((used) => used.startsWith(SECRET_FILE));
     if (!value.startsWith(ENCRYPTED_PREFIX)) {
-      if (isSecret) this.#world.redactor.add(value);
-      this.origins.set(path.join("."), { source, isSecret });
+      this.origins.set(path.join("."), { source });
       return value;
     }
-    isSecret = true;
     const decrypted = await this.#decrypt(value, path);
     this.#world.redactor.add(decrypted.value);
-    this.origins.set(path.join("."), {
-      source: `${source}, encrypted`,
-      isSecret,
-      keyIndex: decrypted.keyIndex,
-    });
+    this.origins.set(path.join("."), { source: `${source}, encrypted`, keyIndex: decrypted.keyIndex });
     return decrypted.value;
   }
 
   async #resolveReference(reference: string, path: ValuePath, sources: string[]): Promise<string> {
     if (reference.startsWith("file:")) {
       const file = resolve(dirname(this.#document.path), reference.slice("file:".length));
-      sources.push(`${SECRET_FILE} ${file}`);
+      sources.push(`secret file ${file}`);
       const bytes = await Deno.readFile(file).catch((cause) => {
         throw this.#problem(path, `cannot read the file ${file}`, cause);
       });
@@ -161,8 +152,6 @@ class Resolver {
     return problem(this.#document, path, what, cause);
   }
 }
-
-const SECRET_FILE = "secret file";
 
 /** What to do where there is no key. */
 export const SET_A_KEY = "set ETL_CONFIG_KEY, or ETL_CONFIG_KEY_FILE to a file that holds it";

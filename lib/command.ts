@@ -28,7 +28,7 @@ import { readSecret } from "./secret_input.ts";
 import { Session, type World } from "./session.ts";
 import { openFolderStore } from "./store/folder.ts";
 import { ObjectError, type ObjectStore } from "./store/store.ts";
-import { NO_RUN, renderSummary, summarise, summariseFailure } from "./summary.ts";
+import { NO_RUN, renderSummary, summarise, summariseError, summariseFailure } from "./summary.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
 
 /** A task that runs stages. */
@@ -55,8 +55,18 @@ export interface Toolbox {
 
 /** One action of a {@linkcode Toolbox}. */
 export interface Action extends Usage {
-  /** Does it; gives what is printed on stdout, an object as JSON. */
-  run(call: ActionCall): Promise<string | object>;
+  /** What the JSON of a failure has besides the error. */
+  readonly failure?: object;
+  /** Does it; gives what is printed on stdout. */
+  run(call: ActionCall): Promise<ActionResult>;
+}
+
+/** What an action has to say. */
+export interface ActionResult {
+  /** For people; ends in a line end. */
+  readonly text: string;
+  /** With `--json`. */
+  readonly json: object;
 }
 
 /** What an action is given. */
@@ -86,7 +96,7 @@ const RELEASE_TIMEOUT_MS = 1000;
  * @param parts Replaces parts of the outside world, for tests.
  */
 export async function main(task: Task, parts: Partial<World> = {}): Promise<never> {
-  const process = beginProcess();
+  const process = beginProcess((error) => summariseFailure(null, error));
   const { terminal, redactor } = process;
   const controller = new AbortController();
   onSignal((reason) => {
@@ -117,7 +127,8 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
 
 /** Runs one action of a toolbox and ends the process. */
 export async function mainOf(toolbox: Toolbox): Promise<never> {
-  const process = beginProcess();
+  const failure = toolbox.actions.find(({ name }) => name === Deno.args[0])?.failure;
+  const process = beginProcess((error) => ({ ...failure, error: summariseError(error) }));
   const { terminal, redactor } = process;
   // What an action writes is there whole or not at all: it may end anywhere.
   onSignal((reason) => Deno.exit(reason.exitCode));
@@ -135,8 +146,8 @@ export async function mainOf(toolbox: Toolbox): Promise<never> {
       randomBytes: (size) => crypto.getRandomValues(new Uint8Array(size)),
       readSecret,
     });
-    if (typeof result === "string") terminal.print(result);
-    else terminal.printJson(result);
+    if (flags.json) terminal.printJson(result.json);
+    else terminal.print(result.text);
     Deno.exit(ExitCode.ok);
   } catch (error) {
     Deno.exit(reportFailure(error, process));
@@ -149,12 +160,14 @@ interface CommandProcess {
   readonly redactor: Redactor;
   /** Whether stdout takes JSON and nothing else. */
   readonly isJson: boolean;
+  /** The JSON of a failure before there is a run. */
+  failureJson(error: unknown): object;
 }
 
-function beginProcess(): CommandProcess {
+function beginProcess(failureJson: CommandProcess["failureJson"]): CommandProcess {
   const redactor = new Redactor();
   const terminal = openTerminal(redactor);
-  const process = { terminal, redactor, isJson: Deno.args.includes("--json") };
+  const process = { terminal, redactor, isJson: Deno.args.includes("--json"), failureJson };
   // Else the runtime itself would print what was thrown, with all that is in it.
   for (const type of ["error", "unhandledrejection"] as const) {
     globalThis.addEventListener(type, (event) => {
@@ -172,9 +185,9 @@ function onSignal(stop: (reason: InterruptedError) => void): void {
 }
 
 /** Says what ended a process that has no run to tell of; gives the exit code. */
-function reportFailure(error: unknown, { terminal, isJson }: CommandProcess): ExitCode {
+function reportFailure(error: unknown, { terminal, isJson, failureJson }: CommandProcess): ExitCode {
   terminal.writeLine(describe(error));
-  if (isJson) terminal.printJson(summariseFailure(null, error));
+  if (isJson) terminal.printJson(failureJson(error));
   return exitCodeOf(error);
 }
 

@@ -172,6 +172,18 @@ for (const { name, field, options, code, says } of REFUSED) {
   });
 }
 
+Deno.test("config encrypt exits with 64, when standard input is a folder", async () => {
+  await using file = await createConfig();
+  const args = ["run", "-A", "--no-check", "tasks/config.ts", "encrypt", "--path", "database.password"];
+  const { code, stderr } = await new Deno.Command("sh", {
+    args: ["-c", 'exec "$@" < /', "sh", Deno.execPath(), ...args, "--config", file.path],
+    cwd: REPOSITORY,
+    env: { ETL_CONFIG_KEY: OLD_KEY, NO_COLOR: "1" },
+  }).output();
+  assert.equal(code, 64, new TextDecoder().decode(stderr));
+  assert.match(new TextDecoder().decode(stderr), /Cannot read a value from standard input/);
+});
+
 Deno.test("config decrypt refuses, when standard output is no terminal, and when the field is not encrypted", async () => {
   await using file = await createConfig();
   await pass(encrypt(file.path, "database.password"));

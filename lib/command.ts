@@ -110,7 +110,7 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
     if (request.kind === "help") Deno.exit(ExitCode.ok);
     const { flags } = request;
     const log = await openLog(terminal, flags.logLevel);
-    const world = { ...realWorld(), ...parts };
+    const world = { ...realWorld(redactor), ...parts };
     const progress = openProgress(terminal, log, world.monotonic);
     const options = {
       configPath: task.config ?? configPathOf(flags),
@@ -272,7 +272,7 @@ function configPathOf({ config }: Flags): string {
   return config || (state === "granted" && Deno.env.get("ETL_CONFIG")) || DEFAULT_CONFIG;
 }
 
-function realWorld(): World {
+function realWorld(redactor: Redactor): World {
   const newId = () => crypto.randomUUID();
   return {
     env: (name) => Deno.env.get(name),
@@ -281,7 +281,8 @@ function realWorld(): World {
     newId,
     holder: `process ${Deno.pid}`,
     giveUpRights,
-    openStore,
+    openStore: (config, options) =>
+      openStore(config, { ...options, learnSecret: (value) => redactor.add(value) }),
     openDatabase: (config, options) => openDatabase(config, { ...options, newId }),
     openEngine: openDuckdbEngine,
   };
@@ -299,10 +300,10 @@ function giveUpRights({ store, database }: Config): void {
 
 // The drivers of S3 and MySQL are loaded where they are used only: that takes longer than a small night.
 
-/** Opens the configured store. */
+/** Opens the configured store; `learnSecret` gets the secrets that S3 finds by itself. */
 export async function openStore(
   config: Config["store"],
-  options: { signal: AbortSignal },
+  options: { signal: AbortSignal; learnSecret?: (value: string) => void },
 ): Promise<ObjectStore> {
   if (config.kind === "folder") return await openFolderStore(config.path, Date.now);
   const { openS3Store } = await import("./store/s3.ts");

@@ -25,7 +25,12 @@ export interface LoadedConfig {
 }
 
 /** Where the AWS default chain finds secrets in the environment (AWS SDKs reference guide, "Settings reference"). */
-const AWS_SECRETS = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"];
+const AWS_SECRETS = [
+  "AWS_ACCESS_KEY_ID",
+  "AWS_SECRET_ACCESS_KEY",
+  "AWS_SESSION_TOKEN",
+  "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+];
 
 /**
  * Loads and checks a configuration file.

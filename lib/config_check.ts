@@ -111,8 +111,19 @@ function warningsOf({ field, value }: Leaf, { origins }: LoadedConfig): string[]
       `${field} has fewer than ${LEAST_SECRET_CHARACTERS} characters: too short to be found in text that is printed`,
     );
   }
+  if (isSecret && text.length >= LEAST_SECRET_CHARACTERS && /^\p{Lu}?[\p{Ll}_-]+$/u.test(text)) {
+    warnings.push(
+      `${field} may be an ordinary word: wherever such a word is in what is printed, [redacted] takes its place`,
+    );
+  }
   if ((origin?.keyIndex ?? 0) > 0) {
-    warnings.push(`${field} is encrypted under an older key; run "deno task config rotate"`);
+    // Only what stands in the file as it is.
+    const isRotated = origin?.source === "file, encrypted";
+    const remedy = isRotated
+      ? 'run "deno task config rotate"'
+      : `rotate does not change it there (${origin?.source}); encrypt it anew, by "deno task config encrypt --path ` +
+        `${field}" in a copy of the file, and put that there`;
+    warnings.push(`${field} is encrypted under an older key; ${remedy}`);
   }
   return warnings;
 }

@@ -116,6 +116,9 @@ class Resolver {
       return text.replace(/\r?\n$/, "");
     }
     const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(reference) ?? [];
+    if (fallback?.includes("${")) {
+      throw this.#problem(path, `the default of ${name} may have no reference in it`);
+    }
     if (name === undefined) {
       throw this.#problem(path, "a reference is ${NAME}, ${NAME:-default} or ${file:PATH}");
     }

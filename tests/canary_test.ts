@@ -123,6 +123,29 @@ Deno.test("pipeline shows no place that is encrypted, when it works, when a stor
   }
 });
 
+Deno.test("pipeline writes no secret into the manifest, when a store tells it with an object that it skips", async () => {
+  await using workspace = await createWorkspace();
+  await deliver(workspace, goldenPath("night-1/landing"));
+  await loadDimensions(workspace, goldenPath("dimensions"));
+  const env = await plant(workspace, "configuration file, encrypted", {
+    store: { kind: "folder", path: workspace.store },
+    database: { kind: "duckdb", path: workspace.database },
+  }, ["path"]);
+  const args = ["run", "-A", "--no-check", "tests/support/denying_pipeline.ts", "--json"];
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [...args, "--config", workspace.config],
+    cwd: REPOSITORY,
+    env: { ...env, NO_COLOR: "1" },
+  }).output();
+  const summary = JSON.parse(new TextDecoder().decode(stdout));
+  const runs = join(workspace.workDir, "runs");
+  const manifest = await Deno.readTextFile(join(runs, summary.runId, "manifest.json"));
+  for (const text of [manifest, JSON.stringify(summary)]) {
+    assert.match(text, /denied by .*\[redacted\]/);
+    assertNoCanary(text, { secrets: [workspace.store] });
+  }
+});
+
 Deno.test("pipeline shows no endpoint, bucket, host or account that is encrypted, when they cannot be reached", async () => {
   await using workspace = await createWorkspace();
   const secrets = { secrets: ["canary-bucket", "127.0.0.9", "canary-db.invalid", "canary-user", CANARY_KEY] };

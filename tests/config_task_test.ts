@@ -258,6 +258,16 @@ Deno.test("config rotate puts all values under the first key, once, and leaves a
   assert.equal(await Deno.readTextFile(file.path), after);
 });
 
+Deno.test("config rotate says how many values there are, when it has nothing to do", async () => {
+  await using file = await createConfig();
+  assert.match(await pass(runConfig("rotate", file.path)), /config\.jsonc has no encrypted value\n/);
+  await pass(encrypt(file.path, "database.password"));
+  assert.match(
+    await pass(runConfig("rotate", file.path)),
+    /: 1 encrypted value, which is under the first key/,
+  );
+});
+
 Deno.test("config rotate changes nothing and names the field, when one value does not decrypt", async () => {
   await using file = await createConfig();
   await pass(encrypt(file.path, "store.credentials.secretAccessKey"));
@@ -333,6 +343,29 @@ Deno.test("config check says where every value comes from, and warns of what sho
   assert.match(
     warnings.join("\n"),
     /accessKeyId is in plain text.*\n.*secretAccessKey is encrypted under an older key.*\n.*password has fewer than 6/,
+  );
+});
+
+Deno.test("config check says what to do about an older key and a secret that is a word, wherever the value comes from", async () => {
+  await using file = await createConfig();
+  await pass(encrypt(file.path, "database.password", "committed"));
+  const text = await Deno.readTextFile(file.path);
+  const [encrypted = ""] = /enc:v1:[^"]+/.exec(text) ?? [];
+  const warningsFrom = async (password: string) => {
+    await Deno.writeTextFile(file.path, text.replace(encrypted, password));
+    const env = { ETL_CONFIG_KEY: KEYS, PASSWORD: encrypted };
+    const stdout = await pass(runConfig("check", file.path, ["--json"], { env }));
+    return JSON.parse(stdout).warnings.filter((warning: string) => warning.startsWith("database.password"));
+  };
+  const word = "database.password may be an ordinary word: ";
+  const [first = "", second = "", ...others] = await warningsFrom(encrypted);
+  assert.ok(first.startsWith(word), first);
+  assert.match(second, /is encrypted under an older key; run "deno task config rotate"$/);
+  assert.deepEqual(others, []);
+  const [, elsewhere] = await warningsFrom("${PASSWORD}");
+  assert.match(
+    elsewhere,
+    /older key; rotate does not change it there \(environment PASSWORD, encrypted\); encrypt it anew/,
   );
 });
 

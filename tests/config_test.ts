@@ -312,6 +312,7 @@ const FAULTS: readonly (readonly [line: string, ...says: readonly string[]])[] =
   ['"workDir": "${not a name}"', "4: workDir: a reference is "],
   ['"workDir": "${}"', "4: workDir: a reference is "],
   ['"workDir": "${NAME"', "4: workDir: "],
+  ['"workDir": "${NAME:-${OTHER}}"', "4: workDir: the default of NAME may have no reference in it"],
   ['"workDir": "enc:v1:AAAA"', "4: workDir: "],
   ['"workDir": "x" "lease": {}', "4: not valid JSONC: "],
   ['"workDir": "x', "4: not valid JSONC: "],
@@ -547,10 +548,11 @@ Deno.test("freeze() gives another fingerprint, whichever encrypted place is anot
   }
 });
 
-Deno.test("loadConfig() lets the redactor know the host of an encrypted endpoint", async () => {
+Deno.test("loadConfig() lets the redactor know the key, and the host of an encrypted endpoint", async () => {
   await using file = await writeConfig(JSON.stringify(await encryptAll(REMOTE)));
   const { redactor } = worldOf(keyed);
   await loadConfig(file.path, { env: keyed, redactor });
+  assert.equal(redactor.redact(`the key ${KEY}`), "the key [redacted]");
   for (const text of ["canary-e.example:9000", "canary-e.example"]) {
     assert.equal(redactor.redact(`s3://b at ${text}`), "s3://b at [redacted]");
   }

@@ -130,8 +130,11 @@ export async function mainOf(toolbox: Toolbox): Promise<never> {
   const failure = toolbox.actions.find(({ name }) => name === Deno.args[0])?.failure;
   const process = beginProcess((error) => ({ ...failure, error: summariseError(error) }));
   const { terminal, redactor } = process;
-  // What an action writes is there whole or not at all: it may end anywhere.
-  onSignal((reason) => Deno.exit(reason.exitCode));
+  // What an action writes is there whole or not at all: it may end anywhere. The runtime's exit also sets right a
+  // terminal that does not show what is typed, which a signal that ends the process at once would not.
+  const end = (reason: InterruptedError) => Deno.exit(reason.exitCode);
+  onSignal(end);
+  Deno.addSignalListener("SIGHUP", () => end(new InterruptedError("SIGTERM")));
   try {
     const request = parseAction(toolbox, Deno.args, terminal.print);
     if (request.kind === "help") Deno.exit(ExitCode.ok);

@@ -111,7 +111,7 @@ export class Session implements AsyncDisposable {
   /** Begins a run with the stage that makes its manifest. */
   async download(stage: (context: DownloadContext) => Promise<Manifest>): Promise<void> {
     const started = this.#world.monotonic();
-    const { config, frozen } = await this.#loadConfig();
+    const { config, freeze } = await this.#loadConfig();
     const store = await this.#openStore(config);
     const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
     const runId = newRunId(this.#world.now(), this.#world.newId);
@@ -120,7 +120,7 @@ export class Session implements AsyncDisposable {
     this.manifest = await stage({
       ...this.#stage,
       config,
-      frozen,
+      frozen: freeze(runId),
       configFault: (key, what) => configFault(this.#options.configPath, key, what),
       runId,
       dryRun: this.dryRun,
@@ -188,8 +188,8 @@ export class Session implements AsyncDisposable {
       if (name === "cleanup") await workDir.removeRun(manifest.runId);
     } else {
       if (manifest.work === "files") requireStagesBefore(manifest, name);
-      const { config, frozen } = await this.#loadConfig();
-      requireSameStores(frozen, manifest);
+      const { config, freeze } = await this.#loadConfig();
+      requireSameStores(freeze(manifest.runId), manifest);
       const database = await this.#openDatabase(config, workDir.path);
       this.#lease ??= await Lease.resume(database, manifest.token, {
         ...config.lease,
@@ -231,7 +231,7 @@ export class Session implements AsyncDisposable {
     if (this.#loaded === null) {
       const { configPath, workDir } = this.#options;
       const loaded = await loadConfig(configPath, this.#configWorld);
-      if (workDir !== null) loaded.config.workDir = loaded.frozen.workDir = resolve(workDir);
+      if (workDir !== null) loaded.config.workDir = resolve(workDir);
       for (const [field, { source }] of loaded.origins) {
         this.#stage.log.debug("Configuration: {field} comes from {source}", { field, source });
       }

@@ -67,6 +67,15 @@ export const ROWS: readonly HostileCase[] = [
   bad("one field too many", `${row()},x`, "field_count"),
   bad("one surplus empty field", `${row()},`, "field_count"),
   bad("many surplus empty fields", `${row()},,,,,,,,`, "field_count"),
+  plain(
+    "surplus empty fields after an extra column",
+    `${HEADER},note\n${row()},x\n${row()},x,\n${row()},,\n`,
+    read(
+      sale({}, { extra: "x" }),
+      fieldCount(3, `${row()},x,`),
+      fieldCount(4, `${row()},,`),
+    ),
+  ),
   bad("a surplus quoted empty field", `${row()},""`, "field_count"),
   bad("a surplus field of blanks", `${row()}, `, "field_count"),
   bad("an empty field too many at the beginning", `,${row()}`, "field_count"),

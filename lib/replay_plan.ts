@@ -97,12 +97,10 @@ export async function checkSelection(database: Database, { runId, key }: Selecti
     ? (await database.knownKeys([key])).has(key)
     : (await database.runFiles(runId)).some((file) => file.key === key);
   if (isKnown) return;
-  const taker = runId === null ? "no run" : `run ${runId}`;
+  const what = runId === null ? "no run has taken such a file" : `run ${runId} has not taken such a file`;
   throw new DataError(
     "unknown_file",
-    `Cannot replay ${
-      JSON.stringify(key)
-    }: ${taker} has not taken such a file; give its whole key, as in the summary`,
+    `Cannot replay ${JSON.stringify(key)}: ${what}; give its whole key, as in the summary`,
   );
 }
 

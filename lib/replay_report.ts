@@ -70,7 +70,7 @@ export interface ReplayReport {
 }
 
 /** The `--json` summary. */
-export interface ReplaySummary extends Omit<ReplayReport, "committed"> {
+export interface ReplaySummary extends Readonly<Omit<ReplayReport, "committed">> {
   /** How it ended; for a dry run, how it would. */
   readonly state: "replayed" | "nothing-to-do" | "failed";
   /** Over all that is put back. */
@@ -96,14 +96,12 @@ export function newReplayReport(): ReplayReport {
 
 /** Builds the summary; `failure` has what was thrown, `null` where nothing was. */
 export function summariseReplay(report: ReplayReport, failure: { error: unknown } | null): ReplaySummary {
-  const { committed, ...rest } = report;
+  const { runId, dryRun, recovered, replayed, leftOut, pendingMoves, committed } = report;
   const sum = (kind: ReplayPart["kind"], pick: (part: ReplayPart) => number) =>
-    report.replayed.reduce((total, part) => part.kind === kind ? total + pick(part) : total, 0);
-  const summary = {
-    ...rest,
-    state: report.replayed.length > 0 ? "replayed" as const : "nothing-to-do" as const,
-    counts: { rows: sum("rows", ({ rowCount }) => rowCount), files: sum("file", () => 1) },
-  };
+    replayed.reduce((total, part) => part.kind === kind ? total + pick(part) : total, 0);
+  const counts = { rows: sum("rows", ({ rowCount }) => rowCount), files: sum("file", () => 1) };
+  const state = replayed.length > 0 ? "replayed" : "nothing-to-do";
+  const summary = { runId, state, dryRun, recovered, replayed, leftOut, counts, pendingMoves } as const;
   if (failure === null) return summary;
   const { error } = failure;
   const exitCode = exitCodeOf(error);
@@ -111,7 +109,7 @@ export function summariseReplay(report: ReplayReport, failure: { error: unknown 
   return {
     ...summary,
     // Wrong usage and configuration: no run was begun.
-    runId: exitCode === ExitCode.usage || exitCode === ExitCode.config ? null : report.runId,
+    runId: exitCode === ExitCode.usage || exitCode === ExitCode.config ? null : runId,
     state: "failed",
     committed,
     error: { exitCode, code, message: messageOf(error) },
@@ -153,9 +151,10 @@ function headline({ runId, state, dryRun, counts, error }: ReplaySummary): strin
   const run = runId ? `Replay ${runId}` : "Replay";
   if (state === "failed") return `${run}: failed (exit ${error?.exitCode}, ${error?.code})`;
   if (state === "nothing-to-do") return `${run}: nothing to put back`;
-  const what = `${rows(counts.rows)} and ${count(counts.files)} whole ${
-    counts.files === 1 ? "file" : "files"
-  }`;
+  const files = `${count(counts.files)} whole ${counts.files === 1 ? "file" : "files"}`;
+  const what = [...counts.rows > 0 ? [rows(counts.rows)] : [], ...counts.files > 0 ? [files] : []].join(
+    " and ",
+  );
   return dryRun
     ? `${run}: dry run, nothing was changed. A real one would put back ${what}:`
     : `${run}: put back ${what}; the next run takes them`;

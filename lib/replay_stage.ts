@@ -37,10 +37,10 @@ export async function prepareParts(
 ): Promise<{ prepared: Prepared[]; leftOut: LeftOut[] }> {
   const { config, runId, runFolder, store, progress } = context;
   await Deno.mkdir(join(runFolder, "replay"));
-  const leftOut: LeftOut[] = [];
   using step = progress.step("reading what was rejected", orders.length);
   const found = await pMap(orders, async (order) => {
     const part = partOf(order.file, order.kind);
+    const leftOut: LeftOut[] = [];
     try {
       const rows = order.kind === "rows" ? await composeRows(order, reason, context) : null;
       const object = rows ? null : await findObject(store, order.file.destination, context);
@@ -48,19 +48,19 @@ export async function prepareParts(
         const detail = "an earlier replay has put them back";
         leftOut.push({ ...part, rowCount: rows.repeatedCount, reason: "already_replayed", detail });
       }
-      return rows?.rowCount === 0 ? [] : [{ order, rows, object, part: { ...part, ...countOf(rows) } }];
+      const prepared = { order, rows, object, part: { ...part, rowCount: rows?.rowCount ?? part.rowCount } };
+      return { prepared: rows?.rowCount === 0 ? [] : [prepared], leftOut };
     } catch (error) {
-      leftOut.push(leftOutOf(part, error));
-      return [];
+      return { prepared: [], leftOut: [leftOutOf(part, error)] };
     } finally {
       step.advance();
     }
   }, { concurrency: CONCURRENCY });
-  const all = found.flat();
+  const all = found.flatMap(({ prepared }) => prepared);
   const keys = replayKeys(all.map(({ part }) => part), runId, config.prefixes);
   return {
     prepared: all.map((one, i) => ({ ...one, part: { ...one.part, destination: keys[i] ?? "" } })),
-    leftOut,
+    leftOut: found.flatMap(({ leftOut }) => leftOut),
   };
 }
 
@@ -132,8 +132,4 @@ async function findObject(
   throw isPending
     ? new LeftOutError("move_pending", `it is still to be moved to ${key}; the next run does that`)
     : new LeftOutError("object_missing", `${key} is not there any more`);
-}
-
-function countOf(rows: ComposedRows | null): { rowCount?: number } {
-  return rows ? { rowCount: rows.rowCount } : {};
 }

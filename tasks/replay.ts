@@ -8,7 +8,7 @@
  * @module
  */
 import { bindStore, checkBinding, checkRunsKnown } from "../lib/binding.ts";
-import { main } from "../lib/command.ts";
+import { main, type Task } from "../lib/command.ts";
 import { configHash } from "../lib/config.ts";
 import type { BeginContext } from "../lib/context.ts";
 import type { Lease } from "../lib/lease.ts";
@@ -100,9 +100,10 @@ function publishContext(lease: Lease, context: BeginContext): PublishContext {
   return { ...context, lease, workDirPath: workDir?.path ?? "", prefixes: config.prefixes };
 }
 
-if (import.meta.main) {
+/** The command, with a report of its own. */
+export function replayTask(): Task {
   const report = newReplayReport();
-  await main({
+  return {
     name: "replay",
     description: "Put rejected rows and files back into the landing prefix.",
     options: ["of-run", "file", "reason", "dry-run"],
@@ -115,5 +116,7 @@ if (import.meta.main) {
       const summary = summariseReplay(report, failure);
       return { summary, text: renderReplay(summary) };
     },
-  });
+  };
 }
+
+if (import.meta.main) await main(replayTask());

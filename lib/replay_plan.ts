@@ -11,7 +11,7 @@ import type { Flags } from "./flags.ts";
 import { destinations } from "./landing.ts";
 import { readRejects, RejectFileError } from "./reject_file.ts";
 import type { LeftOut, LeftOutReason, ReplayPart } from "./replay_report.ts";
-import { ObjectError, type ObjectStore } from "./store/store.ts";
+import { ObjectError, type ObjectVersion } from "./store/store.ts";
 
 /** What is asked for; everything that is given must hold. */
 export interface Selection {
@@ -106,7 +106,7 @@ export async function checkSelection(database: Database, { runId, key }: Selecti
 
 /** Looks up what is selected. */
 export async function planReplay(context: BeginContext, selection: Selection): Promise<ReplayPlan> {
-  const { database, store } = context;
+  const { database } = context;
   const rejectsKeyOf = rejectsKeys(context);
   const plan: ReplayPlan = { orders: [], leftOut: [] };
   for (const file of await database.rejectedFiles(selection)) {
@@ -127,7 +127,7 @@ export async function planReplay(context: BeginContext, selection: Selection): P
     } else {
       const order = { number: plan.orders.length, kind, file, rejectsKey: await rejectsKeyOf(file) } as const;
       if (choice === "selected") plan.orders.push(order);
-      else await leaveOutWhole(store, order, selection.reason, plan.leftOut);
+      else await leaveOutWhole(order, selection.reason, { plan, context });
     }
   }
   return plan;
@@ -176,14 +176,13 @@ function choose(
 
 /** Says of a file with too many rejects that its rows are not replayed one by one, where it has such rows. */
 async function leaveOutWhole(
-  store: ObjectStore,
   { file, kind, rejectsKey }: ReplayOrder,
   reason: string | null,
-  leftOut: LeftOut[],
+  { plan: { leftOut }, context }: { plan: ReplayPlan; context: BeginContext },
 ): Promise<void> {
   const part = partOf(file, kind);
   try {
-    for await (const reject of readRejects(await openObject(store, rejectsKey))) {
+    for await (const reject of readRejects(await readArchived(rejectsKey, context))) {
       if (reject.reason !== reason) continue;
       const detail =
         "its good rows were not loaded either: replay it by --reason too_many_rejects, or by --file alone";
@@ -195,11 +194,28 @@ async function leaveOutWhole(
   }
 }
 
-/** The bytes of an object as it is now. */
-export async function openObject(store: ObjectStore, key: string): Promise<ReadableStream<Uint8Array>> {
+/**
+ * An object that a run has archived, as it is now.
+ *
+ * @throws {LeftOutError} where it is gone, or not there yet.
+ */
+export async function findArchived(
+  key: string,
+  { store, database }: Pick<BeginContext, "store" | "database">,
+): Promise<ObjectVersion> {
   const found = await store.head(key);
-  if (!found) throw new LeftOutError("object_missing", `${key} is not there any more`);
-  return await store.get(key, { ifMatch: found.etag });
+  if (found) return found;
+  for (const kind of ["publish", "archive"] as const) {
+    if (!(await database.pendingMoves(kind)).some(({ to }) => to === key)) continue;
+    throw new LeftOutError("move_pending", `${key} is not there yet; the next run moves it there`);
+  }
+  throw new LeftOutError("object_missing", `${key} is not there any more`);
+}
+
+/** The bytes of an object that a run has archived. */
+export async function readArchived(key: string, context: BeginContext): Promise<ReadableStream<Uint8Array>> {
+  const { etag: ifMatch } = await findArchived(key, context);
+  return await context.store.get(key, { ifMatch });
 }
 
 /** Gives the key of a file's rejects; which one it is depends on the run's other files. */

@@ -18,7 +18,7 @@ import { wrapSystemError } from "./errors.ts";
 import { classifyName } from "./landing.ts";
 import { LineSet } from "./line_set.ts";
 import { readRejects } from "./reject_file.ts";
-import { LeftOutError, openObject, type ReplayOrder } from "./replay_plan.ts";
+import { LeftOutError, readArchived, type ReplayOrder } from "./replay_plan.ts";
 
 /** A file of rows in the run's folder. */
 export interface ComposedRows {
@@ -48,10 +48,10 @@ export async function composeRows(
   reason: string | null,
   context: BeginContext,
 ): Promise<ComposedRows> {
-  const { store, database, runFolder, signal } = context;
+  const { database, runFolder, signal } = context;
   const header = await fetchHeader(file, context);
   const known = await knownLines(database, file);
-  const rejects = readRejects(await openObject(store, rejectsKey));
+  const rejects = readRejects(await readArchived(rejectsKey, context));
   const content = join("replay", `${number}.csv`), linesFile = join(runFolder, "replay", `${number}.lines`);
   let rowCount = 0, repeatedCount = 0, readCount = 0;
   try {
@@ -85,15 +85,9 @@ export async function composeRows(
 }
 
 /** The header of the archived source file, which is not read any further. */
-async function fetchHeader(file: RejectedFile, { store, database, config }: BeginContext): Promise<string> {
-  const { key, destination } = file;
-  const bytes = await openObject(store, destination).catch(async (error) => {
-    if (!(error instanceof LeftOutError)) throw error;
-    const isPending = (await database.pendingMoves("archive")).some(({ to }) => to === destination);
-    throw isPending
-      ? new LeftOutError("move_pending", `${key} is still to be moved to ${destination}`)
-      : error;
-  });
+async function fetchHeader({ key, destination }: RejectedFile, context: BeginContext): Promise<string> {
+  const { config } = context;
+  const bytes = await readArchived(destination, context);
   const isGzip = classifyName(key.slice(config.prefixes.source.length)) === "gzip";
   const header = await readHeader(isGzip ? unpack(bytes) : bytes, config.csv).catch((error) => {
     if (!(error instanceof Error && "code" in error && String(error.code).startsWith("Z_"))) throw error;

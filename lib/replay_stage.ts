@@ -10,10 +10,10 @@ import type { MoveOrder, Replayed } from "./database/database.ts";
 import { wrapSystemError } from "./errors.ts";
 import { replayKeys } from "./landing.ts";
 import type { Lease } from "./lease.ts";
-import { LeftOutError, leftOutOf, partOf, type ReplayOrder } from "./replay_plan.ts";
+import { findArchived, leftOutOf, partOf, type ReplayOrder } from "./replay_plan.ts";
 import type { LeftOut, PutBack } from "./replay_report.ts";
 import { type ComposedRows, composeRows } from "./replay_rows.ts";
-import type { ObjectStore, ObjectVersion } from "./store/store.ts";
+import type { ObjectVersion } from "./store/store.ts";
 
 const CONCURRENCY = 8;
 
@@ -35,7 +35,7 @@ export async function prepareParts(
   reason: string | null,
   context: BeginContext,
 ): Promise<{ prepared: Prepared[]; leftOut: LeftOut[] }> {
-  const { config, runId, runFolder, store, progress } = context;
+  const { config, runId, runFolder, progress } = context;
   await Deno.mkdir(join(runFolder, "replay"));
   using step = progress.step("reading what was rejected", orders.length);
   const found = await pMap(orders, async (order) => {
@@ -43,7 +43,7 @@ export async function prepareParts(
     const leftOut: LeftOut[] = [];
     try {
       const rows = order.kind === "rows" ? await composeRows(order, reason, context) : null;
-      const object = rows ? null : await findObject(store, order.file.destination, context);
+      const object = rows ? null : await findArchived(order.file.destination, context);
       if (rows && rows.repeatedCount > 0) {
         const detail = "an earlier replay has put them back";
         leftOut.push({ ...part, rowCount: rows.repeatedCount, reason: "already_replayed", detail });
@@ -118,18 +118,4 @@ export async function lineageOf(
     sha256: rows?.sha256 ?? file.lineageSha256,
   }));
   return { files, linesFile, lineCount: files.reduce((sum, { lineCount }) => sum + lineCount, 0) };
-}
-
-/** The archived object of a file that was rejected whole. */
-async function findObject(
-  store: ObjectStore,
-  key: string,
-  { database }: BeginContext,
-): Promise<ObjectVersion> {
-  const found = await store.head(key);
-  if (found) return found;
-  const isPending = (await database.pendingMoves("archive")).some(({ to }) => to === key);
-  throw isPending
-    ? new LeftOutError("move_pending", `it is still to be moved to ${key}; the next run does that`)
-    : new LeftOutError("object_missing", `${key} is not there any more`);
 }

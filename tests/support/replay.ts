@@ -5,9 +5,11 @@
  */
 import { dirname, join } from "node:path";
 import { DIMENSION_TABLES } from "./datasets.ts";
-import type { Deployment } from "./deployment.ts";
-import { runTask } from "./task.ts";
-import { goldenPath } from "./workspace.ts";
+import { createEmbedded, type Deployment } from "./deployment.ts";
+import { readParquet } from "./duckdb.ts";
+import { runPipeline, runTask, type Summary } from "./task.ts";
+import { listFiles } from "./tree.ts";
+import { goldenPath, type Workspace } from "./workspace.ts";
 
 /** Something that is put back, or left out. */
 export interface ReplayPart {
@@ -103,4 +105,22 @@ export async function loadCustomers(
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** A deployment on the embedded default after a night with these files. */
+export async function afterNight(
+  files: Readonly<Record<string, string>>,
+): Promise<{ deployment: Deployment; night: Summary }> {
+  const deployment = await createEmbedded();
+  await loadCustomers(deployment, []);
+  await deliverTexts(deployment, files);
+  return { deployment, night: await runPipeline(deployment.config) };
+}
+
+/** The products of accepted_sales, sorted. */
+export async function productsIn({ store }: Workspace): Promise<string[]> {
+  const folder = join(store, "accepted_sales");
+  const { columns, rows } = await readParquet((await listFiles(folder)).map((name) => join(folder, name)));
+  const at = columns.indexOf("product_name VARCHAR");
+  return rows.map((row) => String(row[at])).sort();
 }

@@ -3,7 +3,8 @@
 --
 -- As an administrator, once for each account:
 --   CREATE USER 'nightly_marts_download'@'%' IDENTIFIED BY '…';
--- For the pipeline in one process, one account gets what is granted to download, upload, move and cleanup.
+-- For the pipeline in one process, one account gets what is granted to download, upload, move and cleanup; replay, which
+-- somebody runs by hand, has an account of its own.
 
 -- migration: the first download makes the tables, and can be granted rights on tables only when these are there. So run
 -- "deno task download" once with this account while nothing is delivered yet, then drop the account, and go on below.
@@ -20,9 +21,11 @@ GRANT SELECT, UPDATE ON retail.pipeline_lease TO 'nightly_marts_download'@'%';
 GRANT SELECT, INSERT, UPDATE ON retail.pipeline_run TO 'nightly_marts_download'@'%';
 GRANT SELECT ON retail.source_file TO 'nightly_marts_download'@'%';
 GRANT SELECT ON retail.pending_move TO 'nightly_marts_download'@'%';
+GRANT SELECT ON retail.replayed_file TO 'nightly_marts_download'@'%';
 -- Only to see that the tables are there; no row of them is read.
 GRANT SELECT ON retail.customers_data_mart TO 'nightly_marts_download'@'%';
 GRANT SELECT ON retail.sales_team_data_mart TO 'nightly_marts_download'@'%';
+GRANT SELECT ON retail.replayed_row TO 'nightly_marts_download'@'%';
 
 -- upload: the commit.
 -- Staging tables of its own connection, which nobody else sees; MySQL knows this right for whole databases only.
@@ -44,3 +47,16 @@ GRANT SELECT, UPDATE ON retail.pending_move TO 'nightly_marts_move'@'%';
 GRANT SELECT, UPDATE ON retail.pipeline_lease TO 'nightly_marts_cleanup'@'%';
 GRANT SELECT ON retail.pipeline_run TO 'nightly_marts_cleanup'@'%';
 GRANT SELECT ON retail.pending_move TO 'nightly_marts_cleanup'@'%';
+
+-- replay: a run of its own, with its commit; reads the ledger, and notes what it puts back.
+GRANT CREATE TEMPORARY TABLES ON retail.* TO 'nightly_marts_replay'@'%';
+GRANT SELECT, UPDATE ON retail.pipeline_schema TO 'nightly_marts_replay'@'%';
+GRANT SELECT, UPDATE ON retail.pipeline_lease TO 'nightly_marts_replay'@'%';
+GRANT SELECT, INSERT, UPDATE ON retail.pipeline_run TO 'nightly_marts_replay'@'%';
+GRANT SELECT ON retail.source_file TO 'nightly_marts_replay'@'%';
+GRANT SELECT, INSERT, UPDATE ON retail.pending_move TO 'nightly_marts_replay'@'%';
+GRANT SELECT, INSERT ON retail.replayed_file TO 'nightly_marts_replay'@'%';
+GRANT SELECT, INSERT ON retail.replayed_row TO 'nightly_marts_replay'@'%';
+-- Only to see that the tables are there.
+GRANT SELECT ON retail.customers_data_mart TO 'nightly_marts_replay'@'%';
+GRANT SELECT ON retail.sales_team_data_mart TO 'nightly_marts_replay'@'%';

@@ -38,9 +38,19 @@ export interface Task extends Usage {
   /** A configuration of its own, in place of `--config` and `$ETL_CONFIG`. */
   readonly config?: string;
   /** Does the work, by the stages of the session. */
-  run(session: Session): Promise<void>;
+  run(session: Session, flags: Flags): Promise<void>;
+  /** Says what it did, or with a failure why it could not; left out: as a night does. */
+  ending?(failure: { error: unknown } | null): Ending;
   /** Printed on stdout at the end, after the summary for people; everything is closed by then. */
   report?(session: Session): Promise<string>;
+}
+
+/** What a task says at its end. */
+export interface Ending {
+  /** For `--json`. */
+  readonly summary: object;
+  /** For people. */
+  readonly text: string;
 }
 
 /** A task that has several actions, of which the first argument names one. */
@@ -96,7 +106,7 @@ const RELEASE_TIMEOUT_MS = 1000;
  * @param parts Replaces parts of the outside world, for tests.
  */
 export async function main(task: Task, parts: Partial<World> = {}): Promise<never> {
-  const process = beginProcess((error) => summariseFailure(null, error));
+  const process = beginProcess((error) => task.ending?.({ error }).summary ?? summariseFailure(null, error));
   const { terminal, redactor } = process;
   const controller = new AbortController();
   onSignal((reason) => {
@@ -119,7 +129,7 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
       dryRun: flags.dryRun ?? false,
     };
     await using session = new Session(options, world, { log, progress, redactor, signal });
-    Deno.exit(await runTask(task, session, process, signal));
+    Deno.exit(await runTask(task, session, flags, { ...process, signal }));
   } catch (error) {
     Deno.exit(reportFailure(error, process));
   }
@@ -198,19 +208,19 @@ function reportFailure(error: unknown, { terminal, isJson, failureJson }: Comman
 async function runTask(
   task: Task,
   session: Session,
-  { terminal, isJson }: CommandProcess,
-  signal: AbortSignal,
+  flags: Flags,
+  { terminal, isJson, signal }: CommandProcess & { readonly signal: AbortSignal },
 ): Promise<ExitCode> {
+  const endingOf = task.ending?.bind(task) ?? ((failure) => nightEnding(session, failure));
   try {
-    await task.run(session);
-    const { manifest } = session;
-    if (task.releaseLease || manifest?.work === "nothing") await session.releaseLease();
+    await task.run(session, flags);
+    if (task.releaseLease || session.manifest?.work === "nothing") await session.releaseLease();
     await session[Symbol.asyncDispose]();
-    const summary = manifest ? summarise(manifest) : NO_RUN;
+    const { summary, text } = endingOf(null);
     if (isJson) {
       terminal.printJson(summary);
     } else {
-      if (manifest) terminal.print(renderSummary(summary, session.config));
+      if (text !== "") terminal.print(text);
       if (task.report) terminal.print(await task.report(session));
     }
     return ExitCode.ok;
@@ -218,14 +228,23 @@ async function runTask(
     // What failed because of the signal failed for the signal's reason.
     const error = signal.aborted ? signal.reason : failureOf(thrown);
     await closeAfterFailure(session, signal, terminal.writeLine);
-    // Wrong usage and configuration: no run was begun.
-    const begun = exitCodeOf(error) === ExitCode.config ? null : session.manifest;
-    const summary = summariseFailure(begun, error);
+    const { summary, text } = endingOf({ error });
     terminal.writeLine(describe(error));
     if (isJson) terminal.printJson(summary);
-    else terminal.print(renderSummary(summary, session.config));
+    else terminal.print(text);
     return exitCodeOf(error);
   }
+}
+
+function nightEnding({ manifest, config }: Session, failure: { error: unknown } | null): Ending {
+  if (failure === null) {
+    const summary = manifest ? summarise(manifest) : NO_RUN;
+    return { summary, text: manifest ? renderSummary(summary, config) : "" };
+  }
+  const { error } = failure;
+  // Wrong usage and configuration: no run was begun.
+  const summary = summariseFailure(exitCodeOf(error) === ExitCode.config ? null : manifest, error);
+  return { summary, text: renderSummary(summary, config) };
 }
 
 /** The run's failure, where an object that it cannot go on without could not be dealt with, or a driver not loaded. */

@@ -25,16 +25,12 @@ export interface StageContext {
   readonly signal: AbortSignal;
 }
 
-/** What download has: it makes the run that the other stages work on. */
-export interface DownloadContext extends StageContext {
+/** What begins a run has: download, and replay. */
+export interface BeginContext extends StageContext {
   /** The effective configuration. */
   readonly config: Config;
   /** The same without its secrets, for the manifest. */
   readonly frozen: Config;
-  /** Takes known secrets out of text from outside before it is kept. */
-  readonly redactor: Redactor;
-  /** The error for a value of the configuration that turns out to be wrong; says where it stands. */
-  configFault(key: readonly string[], what: string): Promise<ConfigError>;
   /** Of the run that begins. */
   readonly runId: string;
   /** Changes nothing: no lease, no registration, a temporary run folder. */
@@ -47,10 +43,18 @@ export interface DownloadContext extends StageContext {
   readonly store: ObjectStore;
   /** The database. */
   readonly database: Database;
-  /** Locked to the run's folder. */
-  readonly engine: Engine;
   /** Takes the lease for this run. */
   acquireLease(): Promise<Lease>;
+}
+
+/** What download has: it makes the run that the other stages work on. */
+export interface DownloadContext extends BeginContext {
+  /** Takes known secrets out of text from outside before it is kept. */
+  readonly redactor: Redactor;
+  /** The error for a value of the configuration that turns out to be wrong; says where it stands. */
+  configFault(key: readonly string[], what: string): Promise<ConfigError>;
+  /** Locked to the run's folder. */
+  readonly engine: Engine;
 }
 
 /** What validate and the transforms have: the run's folder and an engine locked to it. */

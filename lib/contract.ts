@@ -28,17 +28,21 @@ export const CORE_COLUMNS = {
 export const ADDED_COLUMNS = ["additional_column", "source_key"] as const;
 
 /** Why a whole file is rejected, in the order in which they are looked for. */
-export type FileReason =
-  | "unsupported_type"
-  | "empty_file"
-  | "bad_gzip"
-  | "too_large"
-  | "not_utf8"
-  | "too_many_columns"
-  | "duplicate_column"
-  | "missing_columns"
-  | "malformed_csv"
-  | "too_many_rejects";
+export const FILE_REASONS = [
+  "unsupported_type",
+  "empty_file",
+  "bad_gzip",
+  "too_large",
+  "not_utf8",
+  "too_many_columns",
+  "duplicate_column",
+  "missing_columns",
+  "malformed_csv",
+  "too_many_rejects",
+] as const;
+
+/** One of {@linkcode FILE_REASONS}. */
+export type FileReason = typeof FILE_REASONS[number];
 
 /** Contract columns whose values must exist in a dimension, with the reason for a row whose value does not. */
 export const KEY_COLUMNS = [
@@ -46,6 +50,15 @@ export const KEY_COLUMNS = [
   { column: "store_id", dimension: "store", key: "id", reason: "unknown_store_id" },
   { column: "sales_person_id", dimension: "sales_team", key: "id", reason: "unknown_sales_person_id" },
 ] as const;
+
+/** Why a row is rejected, in the order in which they are looked for. */
+export const ROW_REASONS: readonly string[] = [
+  "field_count",
+  "missing_value",
+  "invalid_value",
+  "rule",
+  ...KEY_COLUMNS.map(({ reason }) => reason),
+];
 
 /** Largest precision of a DECIMAL in both engines. */
 const MAX_PRECISION = 38;

@@ -272,6 +272,11 @@ export function literal(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
+/** A relation of the JSON array of objects in `$1`; names and SQL types of its columns. */
+export function rowsOf(columns: Readonly<Record<string, string>>): string {
+  return `SELECT unnest(from_json($1::JSON, ${literal(JSON.stringify([columns]))}), recursive := true)`;
+}
+
 /** A name as an SQL identifier. */
 export function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;

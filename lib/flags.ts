@@ -8,7 +8,7 @@ import { ExitCode, UsageError } from "./errors.ts";
 import { LOG_LEVELS, type LogThreshold } from "./log.ts";
 
 /** Options besides those that every task has. */
-export type OptionName = "work-dir" | "run" | "dry-run" | "path" | "force";
+export type OptionName = "work-dir" | "run" | "dry-run" | "path" | "force" | "of-run" | "file" | "reason";
 
 /** What a task or an action is called and takes. */
 export interface Usage {
@@ -30,8 +30,12 @@ export interface Flags {
   readonly config?: string;
   /** In place of the configured one. */
   readonly workDir?: string;
-  /** In place of the newest one. */
+  /** In place of the newest one; for replay the one that rejected something. */
   readonly run?: string;
+  /** A source file, by its whole key. */
+  readonly file?: string;
+  /** A code of the contract for what was rejected. */
+  readonly reason?: string;
   /** A field of the configuration. */
   readonly path?: string;
   /** Print a machine-readable summary on stdout. */
@@ -98,6 +102,9 @@ const OPTIONS: Readonly<Record<OptionName, () => Option>> = {
   "work-dir": () => new Option("--work-dir <dir>", "work dir, in place of the configured one"),
   run: () => new Option("--run <run>", "run id, in place of the newest"),
   "dry-run": () => new Option("--dry-run", "say what would be done, and change nothing"),
+  "of-run": () => new Option("--run <run>", "what this run rejected"),
+  file: () => new Option("--file <key>", "what was rejected of this source file: its whole key then"),
+  reason: () => new Option("--reason <code>", "what was rejected for this reason"),
   path: () =>
     new Option("--path <field>", "field of the configuration, as database.password").makeOptionMandatory(),
   force: () => new Option("--force", "print the value although standard output is no terminal"),

@@ -14,6 +14,10 @@ const MAX_SEGMENT_BYTES = 255;
 /** Bytes in a key (Amazon S3 user guide, "Naming Amazon S3 objects"). */
 const MAX_KEY_BYTES = 1024;
 const HASH_CHARACTERS = 16;
+/** Where replays put things, below the landing prefix and above their own ids. */
+const REPLAY_FOLDER = "replay/";
+/** A name that a replay has given; what follows is the first run that rejected it, and the name there. */
+const REPLAYED_NAME = /^replay\/[0-9TZ]{16}-[0-9a-f]{4}\/([0-9TZ]{16}-[0-9a-f]{4})\//;
 /** Bytes of a name that stand in front of its hash. */
 const START_BYTES = 150;
 
@@ -45,14 +49,16 @@ export interface FiledSource {
 }
 
 /**
- * The destinations of a run's files, by key. No two of them are equal or one the folder of another: a name for which
- * that would happen, or that cannot take its suffix, gets a hash.
+ * The destinations of a run's files, by key; skipped files have none, so that the ledger alone can tell them again. No
+ * two of them are equal or one the folder of another: a name for which that would happen, or that cannot take its
+ * suffix, gets a hash.
  */
 export function destinations(
-  files: readonly FiledSource[],
+  all: readonly FiledSource[],
   runId: string,
   prefixes: Prefixes,
 ): Map<string, Destination> {
+  const files = all.filter(({ status }) => status !== "skipped");
   const errors = `${prefixes.error}${runId}/`;
   const names = files.map(({ key }) => key.slice(prefixes.source.length));
   const isRejected = new Map(files.map(({ status }, i) => [names[i] ?? "", status === "rejected"]));
@@ -72,6 +78,49 @@ export function destinations(
       rejects: rejects.get(name) ?? "",
     }];
   }));
+}
+
+/** What a replay puts back: a file that a run rejected, or rows of it. */
+export interface ReplaySource {
+  /** The run. */
+  readonly runId: string;
+  /** The whole key that the file had then. */
+  readonly key: string;
+  /** Rows become a CSV file, whatever theirs was. */
+  readonly kind: "rows" | "file";
+}
+
+/**
+ * The keys under which a replay puts things back: `replay/REPLAY/RUN/NAME` below the landing prefix, of the run that
+ * rejected them first and the name that they had then, however often they have been replayed since. Names that do not
+ * fit, or would be the same, get a hash.
+ */
+export function replayKeys(
+  sources: readonly ReplaySource[],
+  replayId: string,
+  prefixes: Prefixes,
+): string[] {
+  const below = `${prefixes.source}${REPLAY_FOLDER}${replayId}/`;
+  const origins = sources.map((source) => originOf(source, prefixes));
+  const taken = new Set(
+    origins.flatMap(({ runId, name }) => foldersOf(`${runId}/${name}`)).map((folder) => below + folder),
+  );
+  return origins.map(({ runId, name }) => {
+    const prefix = `${below}${runId}/`;
+    const [ending = ""] = /\.csv(\.gz)?$/i.exec(name) ?? [];
+    let key = fits(prefix, name, "") ? prefix + name : "", attempt = 0;
+    while (key === "" || taken.has(key)) key = hashedKey(prefix, name, attempt++, ending);
+    taken.add(key);
+    return key;
+  });
+}
+
+/** The run and the name that something had before its first replay. */
+function originOf({ runId, key, kind }: ReplaySource, prefixes: Prefixes): { runId: string; name: string } {
+  const full = key.slice(prefixes.source.length);
+  const [replayed = "", firstRun = runId] = REPLAYED_NAME.exec(full) ?? [];
+  const name = full.slice(replayed.length);
+  return { runId: firstRun, name: kind === "rows" && classifyName(name) !== "csv" ? `${name}.csv` : name };
 }
 
 /** The key of each name: prefix, name and suffix where that can be, else one with a hash. */

@@ -47,6 +47,8 @@ const sourceFile = z.strictObject({
   original: path.nullable(),
   /** The ledger has the same content as accepted: download has found a duplicate. */
   knownContent: z.boolean(),
+  /** A replay has put it back, and its content is new by that, whatever the same content was. */
+  newByLineage: z.literal(true).optional(),
   /** Null until it is known: a file that was downloaded and not yet validated. */
   status: z.enum(["accepted", "rejected", "duplicate", "skipped"]).nullable(),
   reason: z.string().nullable(),

@@ -1,18 +1,27 @@
 /**
- * What upload does around the commit: stage objects, and write completion records.
+ * What upload and replay do around the commit: stage objects, clear away what was staged in vain, and write completion
+ * records.
  *
  * @module
  */
 import pMap from "p-map";
 import { join } from "node:path";
-import { completionKey } from "./binding.ts";
+import { checkRunsKnown, completionKey } from "./binding.ts";
+import type { Prefixes } from "./config_schema.ts";
 import type { RemoteContext } from "./context.ts";
 import type { LedgerEntry, MoveOrder } from "./database/database.ts";
 import { type Destination, destinations } from "./landing.ts";
 import type { Manifest, SourceFile } from "./manifest.ts";
+import type { MoveContext } from "./moves.ts";
 import type { ObjectSource } from "./store/store.ts";
 
 const CONCURRENCY = 16;
+
+/** What publishing needs. */
+export interface PublishContext extends MoveContext {
+  /** Where the store has what. */
+  readonly prefixes: Prefixes;
+}
 
 /** An object that the run adds to the store. */
 interface StagedObject {
@@ -91,9 +100,18 @@ export function ledgerEntries({ files, runId, config }: Manifest): LedgerEntry[]
   });
 }
 
+/** Deletes what runs that died before their commit left under the staging prefix, this run's own included. */
+export async function sweepStaging({ prefixes, store, database, lease }: PublishContext): Promise<void> {
+  const staged = await checkRunsKnown(store, database, prefixes);
+  const committed = new Set((await database.unfinishedRuns()).map((run) => run.runId));
+  await lease.hold("sweep the staging prefix");
+  if (!staged.some((runId) => committed.has(runId))) return await store.sweep(prefixes.staging);
+  for (const runId of staged) if (!committed.has(runId)) await store.sweep(`${prefixes.staging}${runId}/`);
+}
+
 /** Writes the completion record of every committed run whose objects are all in place. */
-export async function writeCompletionRecords(context: RemoteContext): Promise<void> {
-  const { store, database, lease, manifest: { config: { prefixes } } } = context;
+export async function writeCompletionRecords(context: PublishContext): Promise<void> {
+  const { store, database, lease, prefixes } = context;
   for (const run of await database.unfinishedRuns()) {
     if (run.published || run.openPublishes > 0) continue;
     await lease.hold(`complete run ${run.runId}`);
@@ -128,7 +146,7 @@ function runObjects({ manifest, runFolder }: RemoteContext): StagedObject[] {
     local(prefixes.salesPartitionedMart + path.slice(path.indexOf("/") + 1), path)
   );
   const keys = destinations(files, runId, prefixes);
-  const records = files.flatMap((file): StagedObject[] => {
+  const records = taken(files).flatMap((file): StagedObject[] => {
     const found: StagedObject[] = [];
     const { reason, rejects } = destinationOf(file, keys);
     if (file.rejectsFile !== null) found.push(local(rejects, file.rejectsFile));

@@ -11,6 +11,7 @@ import type { Config } from "./config_schema.ts";
 import { configFault, loadConfig, type LoadedConfig, loadWorkDir } from "./config.ts";
 import type { ConfigWorld, Environment } from "./config_values.ts";
 import type {
+  BeginContext,
   ComputeContext,
   DownloadContext,
   LeaseContext,
@@ -111,24 +112,42 @@ export class Session implements AsyncDisposable {
   /** Begins a run with the stage that makes its manifest. */
   async download(stage: (context: DownloadContext) => Promise<Manifest>): Promise<void> {
     const started = this.#world.monotonic();
+    const begun = await this.#begin();
+    this.manifest = await stage({
+      ...begun,
+      redactor: this.#stage.redactor,
+      configFault: (key, what) => configFault(this.#options.configPath, key, what),
+      engine: await this.#openEngine(begun.config.resources),
+    });
+    await this.#finishStage("download", started);
+  }
+
+  /** Begins a run that has no manifest: all of it is one stage. */
+  async replay(stage: (context: BeginContext) => Promise<void>): Promise<void> {
+    await stage(await this.#begin());
+  }
+
+  /** Opens what the beginning of a run needs, and makes its folder. */
+  async #begin(): Promise<BeginContext> {
     const { config, freeze } = await this.#loadConfig();
     const store = await this.#openStore(config);
     const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
     const runId = newRunId(this.#world.now(), this.#world.newId);
     this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
     const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
-    this.manifest = await stage({
-      ...this.#stage,
+    const { log, progress, signal } = this.#stage;
+    return {
+      log,
+      progress,
+      signal,
       config,
       frozen: freeze(runId),
-      configFault: (key, what) => configFault(this.#options.configPath, key, what),
       runId,
       dryRun: this.dryRun,
       runFolder: this.#runFolder,
       workDir,
       store,
       database,
-      engine: await this.#openEngine(config.resources),
       acquireLease: async () => {
         const { owner, holder } = {
           owner: await workDir?.owner(this.#world.newId) ?? "",
@@ -137,8 +156,7 @@ export class Session implements AsyncDisposable {
         const options = { ...config.lease, monotonic: this.#world.monotonic, signal: this.#stage.signal };
         return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
       },
-    });
-    await this.#finishStage("download", started);
+    };
   }
 
   /** Runs a stage that touches the run's folder only. */

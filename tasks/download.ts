@@ -69,10 +69,14 @@ async function removeDeadRuns(
   }
 }
 
-/** The objects of the landing prefix that are not waiting to be moved, in key order. */
+/**
+ * The objects of the landing prefix that are not waiting to be moved, in key order. One that a replay is still putting
+ * there is not there yet: what finishes the replay may put it there once more.
+ */
 async function listNew({ config, store, database, log, signal }: DownloadContext) {
   const { source } = config.prefixes;
   const pending = new Set((await database.pendingMoves("archive")).map(identityOf));
+  const arriving = new Set((await database.pendingMoves("publish")).map(({ to }) => to));
   const found: (ObjectVersion | ObjectTrouble)[] = [];
   let listed = false;
   for await (const page of store.list(source)) {
@@ -83,7 +87,7 @@ async function listNew({ config, store, database, log, signal }: DownloadContext
       // A folder that cannot be read is left alone by its name, but may hold source files.
       const name = entry.key.slice(source.length).replace(/\/$/, isVersion(entry) ? "/" : "/unread.csv");
       if (classifyName(name) === "left_alone") continue;
-      if (isVersion(entry) && pending.has(identityOf(entry))) continue;
+      if (isVersion(entry) && (pending.has(identityOf(entry)) || arriving.has(entry.key))) continue;
       found.push(entry);
     }
   }
@@ -211,13 +215,21 @@ async function skipChanged({ config, store, log }: DownloadContext, files: Sourc
   }
 }
 
-/** Content that an earlier run accepted is not loaded again; twins of the same night are told apart by validate. */
+/**
+ * Content that an earlier run accepted is not loaded again, unless a replay has put it back: two files may have had the
+ * same faulty row. Twins of the same night are told apart by validate.
+ */
 async function markKnownContent({ database, log }: DownloadContext, files: SourceFile[]): Promise<void> {
   const open = files.filter((file) => file.status === null);
   const accepted = await database.acceptedContent(open.flatMap((file) => file.sha256 ?? []));
   const knownKeys = await database.knownKeys(open.map((file) => file.key));
+  const replayed = await database.newByLineage(
+    open.flatMap(({ key, sha256 }) => sha256 === null ? [] : [{ key, sha256 }]),
+  );
   for (const file of open) {
-    if (file.sha256 !== null && accepted.has(file.sha256)) {
+    if (replayed.has(file.key)) {
+      file.newByLineage = true;
+    } else if (file.sha256 !== null && accepted.has(file.sha256)) {
       const detail = "an earlier run has accepted the same content";
       Object.assign(file, { knownContent: true, status: "duplicate", reason: "same_content", detail });
     } else if (knownKeys.has(file.key)) {

@@ -8,28 +8,36 @@
  * @module
  */
 import { join } from "node:path";
-import { bindStore, checkRunsKnown } from "../lib/binding.ts";
+import { bindStore } from "../lib/binding.ts";
 import { main } from "../lib/command.ts";
 import type { RemoteContext } from "../lib/context.ts";
 import type { Totals } from "../lib/database/database.ts";
 import { DataError } from "../lib/errors.ts";
 import { drainMoves } from "../lib/moves.ts";
-import { archiveMoves, ledgerEntries, stageObjects, writeCompletionRecords } from "../lib/publish.ts";
+import {
+  archiveMoves,
+  ledgerEntries,
+  type PublishContext,
+  stageObjects,
+  sweepStaging,
+  writeCompletionRecords,
+} from "../lib/publish.ts";
 
 /** Publishes what earlier runs left, then this run. */
 export async function upload(context: RemoteContext): Promise<void> {
   const { manifest, store, database, lease, log } = context;
   const { config, runId, work } = manifest;
+  const publishing = publishContext(context);
   await bindStore(store, database, config.prefixes);
   if (manifest.leftovers.length > 0) {
-    await drainMoves("publish", moveContext(context));
-    await writeCompletionRecords(context);
+    await drainMoves("publish", publishing);
+    await writeCompletionRecords(publishing);
   }
-  if (work === "leftovers") await sweepStaging(context);
+  if (work === "leftovers") await sweepStaging(publishing);
   if (work === "files") {
     const state = await database.runState(runId);
     if (state === "open") {
-      await sweepStaging(context);
+      await sweepStaging(publishing);
       await commitRun(context);
     } else if (state !== "committed" && state !== "published") {
       throw new DataError(
@@ -42,20 +50,11 @@ export async function upload(context: RemoteContext): Promise<void> {
     manifest.committed = true;
     await context.saveManifest();
     await lease.hold("publish the marts");
-    const { open } = await drainMoves("publish", moveContext(context));
-    await writeCompletionRecords(context);
+    const { open } = await drainMoves("publish", publishing);
+    await writeCompletionRecords(publishing);
     log.info("Run {runId} is published", { runId });
     manifest.pendingMoves = open.length;
   }
-}
-
-/** Deletes what runs that died before their commit left under the staging prefix, this run's own included. */
-async function sweepStaging({ manifest: { config: { prefixes } }, store, database, lease }: RemoteContext) {
-  const staged = await checkRunsKnown(store, database, prefixes);
-  const committed = new Set((await database.unfinishedRuns()).map((run) => run.runId));
-  await lease.hold("sweep the staging prefix");
-  if (!staged.some((runId) => committed.has(runId))) return await store.sweep(prefixes.staging);
-  for (const runId of staged) if (!committed.has(runId)) await store.sweep(`${prefixes.staging}${runId}/`);
 }
 
 async function commitRun(context: RemoteContext): Promise<void> {
@@ -79,8 +78,9 @@ async function commitRun(context: RemoteContext): Promise<void> {
   log.info("Run {runId} is committed", { runId });
 }
 
-function moveContext(context: RemoteContext) {
-  return { ...context, workDirPath: context.workDir.path };
+function publishContext(context: RemoteContext): PublishContext {
+  const { workDir, manifest } = context;
+  return { ...context, workDirPath: workDir.path, prefixes: manifest.config.prefixes };
 }
 
 if (import.meta.main) {

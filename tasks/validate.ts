@@ -35,9 +35,14 @@ export async function validate(context: ComputeContext): Promise<void> {
 
   // Twins: the first of each content decides. Where it is accepted the others are duplicates, else they are checked too.
   const firsts = new Map<string, SourceFile>();
-  for (const file of open) if (!firsts.has(file.sha256 ?? "")) firsts.set(file.sha256 ?? "", file);
-  const twins = open.filter((file) => firsts.get(file.sha256 ?? "") !== file);
-  const first = await checkFiles([...firsts.values()], "checked", check);
+  // What a replay put back is nobody's duplicate, and comes before a delivery of the same content.
+  const byLineage = open.filter((file) => file.newByLineage);
+  for (const file of [...byLineage, ...open]) {
+    if (!firsts.has(file.sha256 ?? "")) firsts.set(file.sha256 ?? "", file);
+  }
+  const isTwin = (file: SourceFile) => !file.newByLineage && firsts.get(file.sha256 ?? "") !== file;
+  const twins = open.filter(isTwin);
+  const first = await checkFiles(open.filter((file) => !isTwin(file)), "checked", check);
   for (const twin of twins) {
     const original = firsts.get(twin.sha256 ?? "");
     if (original?.status !== "accepted" || original.rowsRead === 0) continue;

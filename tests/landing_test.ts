@@ -1,7 +1,14 @@
 import * as fc from "fast-check";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { classifyName, type Destination, destinations, type NameKind } from "../lib/landing.ts";
+import {
+  classifyName,
+  type Destination,
+  destinations,
+  type NameKind,
+  replayKeys,
+  type ReplaySource,
+} from "../lib/landing.ts";
 
 const NAMES: Readonly<Record<NameKind, readonly string[]>> = {
   csv: [
@@ -119,6 +126,55 @@ Deno.test("destinations() tells a hashed name from a file that is called so", ()
   assertDistinct([long, twin], destinationsOf([long, twin]));
 });
 
+Deno.test("destinations() does not depend on skipped files, which the ledger does not have", () => {
+  const all = [
+    { key: "sales_data/a.csv", status: "accepted" },
+    // Its folder is where the rejects of the other one would be.
+    { key: "sales_data/a.csv.csv/b.csv", status: "skipped" },
+  ];
+  const found = destinations(all, RUN, PREFIXES), taken = destinations(all.slice(0, 1), RUN, PREFIXES);
+  assert.deepEqual(found, taken);
+  assert.equal(found.get("sales_data/a.csv")?.rejects, `sales_data_error/${RUN}/rejects/a.csv.csv`);
+});
+
+const REPLAY = "20230402T020000Z-0001";
+const LATER = "20230403T020000Z-0002";
+
+/** What a replay puts back of files of one run, by their names and kinds. */
+function replayed(names: readonly string[], kind: ReplaySource["kind"], runId = RUN): string[] {
+  return replayKeys(names.map((name) => ({ runId, key: `sales_data/${name}`, kind })), REPLAY, PREFIXES);
+}
+
+Deno.test("replayKeys() names the replay, the run and the file; rows are in a CSV file", () => {
+  const names = ["a.csv", "2023/A.CSV", "b.csv.gz"];
+  const below = `sales_data/replay/${REPLAY}/${RUN}/`;
+  assert.deepEqual(
+    replayed(names, "rows"),
+    ["a.csv", "2023/A.CSV", "b.csv.gz.csv"].map((name) => below + name),
+  );
+  const all = [...names, "notes.txt"];
+  assert.deepEqual(replayed(all, "file"), all.map((name) => below + name));
+});
+
+Deno.test("replayKeys() names the first run and file again, when something has been replayed before", () => {
+  for (
+    const [name, kind] of [["x/a.csv", "rows"], ["b.csv.gz", "rows"], ["b.csv.gz", "file"], [
+      `${"x/".repeat(400)}${"y".repeat(200)}.csv`,
+      "rows",
+    ]] as const
+  ) {
+    let key = replayed([name], kind)[0] ?? "";
+    const first = key.replace(REPLAY, "");
+    for (const runId of [LATER, REPLAY, LATER]) {
+      [key = ""] = replayKeys([{ runId, key, kind }], LATER, PREFIXES);
+      assert.equal(key.replace(LATER, ""), first);
+    }
+  }
+  // Whoever calls a file so tells no origin.
+  const forged = replayed(["replay/a/b/c.csv"], "rows");
+  assert.deepEqual(forged, [`sales_data/replay/${REPLAY}/${RUN}/replay/a/b/c.csv`]);
+});
+
 /** Names that like to collide: short alphabets, suffixes of the product, folders, and lengths around the limits. */
 const segment = fc.oneof(
   fc.string({ unit: fc.constantFrom("a", "b", ".csv", ".json", "~"), minLength: 1, maxLength: 4 }),
@@ -135,6 +191,36 @@ Deno.test("destinations() never gives two files the same key, nor one that is a 
       const found = destinationsOf(names);
       assertDistinct(names, found);
       assertFits(found.flatMap((each) => Object.values(each)));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+Deno.test("replayKeys() never gives two things the same key, and all can be taken", () => {
+  const source = fc.record({
+    runId: fc.constantFrom(RUN, LATER),
+    key: fc.tuple(
+      fc.constantFrom("", `replay/${REPLAY}/${RUN}/`, `replay/${REPLAY}/${LATER}/`),
+      name,
+      fc.constantFrom(".csv", ".csv.gz", ".csv.gz.csv"),
+    ).map((parts) => `sales_data/${parts.join("")}`).filter((key) =>
+      classifyName(key.slice(11)) !== "left_alone"
+    ),
+    kind: fc.constantFrom("rows" as const, "file" as const),
+  });
+  fc.assert(
+    fc.property(fc.array(source, { maxLength: 12 }), (sources) => {
+      const keys = replayKeys(sources, REPLAY, PREFIXES);
+      assert.equal(new Set(keys).size, keys.length, JSON.stringify(keys));
+      const folders = foldersOf(keys);
+      for (const [i, key] of keys.entries()) {
+        assert.ok(key.startsWith(`sales_data/replay/${REPLAY}/`), key);
+        assert.ok(!folders.has(key), `${key} is a folder too`);
+        const kind = classifyName(key.slice("sales_data/".length));
+        const before = classifyName(sources[i]!.key.slice("sales_data/".length));
+        assert.equal(kind, sources[i]!.kind === "rows" ? "csv" : before, key);
+        assert.ok(byteLength(key) <= 1024 && byteLength(key.split("/").at(-1)!) <= 255, key);
+      }
     }),
     { numRuns: 500 },
   );

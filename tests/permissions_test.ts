@@ -9,23 +9,35 @@ import { join } from "node:path";
 import project from "../deno.json" with { type: "json" };
 import { CHECKS } from "./golden_nights.ts";
 import { saveWorkspace } from "./support/copies.ts";
+import { startReplay } from "./support/crash_process.ts";
 import {
   embeddedPermissions,
   flagsOf,
   leaveOutEach,
+  type LeftOut,
   type Permissions,
   remotePermissions,
+  REPLAYED,
   type Stage,
   STAGE_NAMES,
   STAGES,
 } from "./support/permissions.ts";
-import { parseSummary, REPOSITORY, runTask, type TaskResult } from "./support/task.ts";
-import { readTree } from "./support/tree.ts";
+import { parseSummary, REPOSITORY, runPipeline, runTask, type TaskResult } from "./support/task.ts";
+import { listFiles, readTree } from "./support/tree.ts";
 import { createWorkspace, deliver, goldenPath, loadDimensions, type Workspace } from "./support/workspace.ts";
 
 function runStage(workspace: Workspace, stage: Stage, permissions: Permissions): Promise<TaskResult> {
   const where = STAGES[stage] ? ["--work-dir", workspace.workDir] : ["--config", workspace.config];
   return runTask(stage, [...where, "--json"], { permissions: flagsOf(permissions) });
+}
+
+/** The task was stopped for want of the permission, and says which one. */
+function assertStopped(result: TaskResult, { kind, value }: LeftOut, config: string): void {
+  const [exitCode, code] = value === config ? [78, "config_unreadable"] : [77, "access_denied"];
+  assert.equal(result.code, exitCode, result.text);
+  assert.equal(parseSummary(result).error?.code, code, result.text);
+  assert.ok(result.stderr.includes(`Requires ${kind} access to "${value}`), result.text);
+  assert.doesNotMatch(result.stderr, /^ +at |bug/m, "a failure that is expected has no stack");
 }
 
 Deno.test("stages make a night complete with exactly these permissions, and stop when one of them is left out", async (test) => {
@@ -37,16 +49,12 @@ Deno.test("stages make a night complete with exactly these permissions, and stop
   let last: TaskResult | undefined;
   for (const stage of STAGE_NAMES) {
     await using saved = await saveWorkspace(workspace);
-    for (const { kind, value, permissions } of leaveOutEach(table[stage])) {
+    for (const leftOut of leaveOutEach(table[stage])) {
+      const { kind, value, permissions } = leftOut;
+      // Below, with a replay to finish.
+      if (stage === "upload" && value.endsWith(REPLAYED)) continue;
       await test.step(`${stage} without ${kind} ${value.replace(workspace.folder, "")}`, async () => {
-        const result = await runStage(workspace, stage, permissions);
-        const [exitCode, code] = value === workspace.config
-          ? [78, "config_unreadable"]
-          : [77, "access_denied"];
-        assert.equal(result.code, exitCode, result.text);
-        assert.equal(parseSummary(result).error?.code, code, result.text);
-        assert.ok(result.stderr.includes(`Requires ${kind} access to "${value}`), result.text);
-        assert.doesNotMatch(result.stderr, /^ +at |bug/m, "a failure that is expected has no stack");
+        assertStopped(await runStage(workspace, stage, permissions), leftOut, workspace.config);
       });
       await saved.putBack();
     }
@@ -62,6 +70,43 @@ Deno.test("stages make a night complete with exactly these permissions, and stop
     after: await readTree(workspace.store),
   };
   for (const [what, check] of CHECKS) await test.step(what, () => check(night));
+});
+
+Deno.test("replay, and upload that finishes one, need exactly these permissions", async (test) => {
+  await using workspace = await createWorkspace({ resources: { threads: 1 } });
+  await loadDimensions(workspace, goldenPath("dimensions"));
+  await deliver(workspace, goldenPath("night-2/landing"));
+  const { config } = workspace;
+  const flags = ["--run", (await runPipeline(config)).runId];
+  const { replay, upload, ...others } = embeddedPermissions(workspace);
+  const runReplay = (permissions: Permissions) =>
+    runTask("replay", ["--config", config, "--json", ...flags], { permissions: flagsOf(permissions) });
+  await using saved = await saveWorkspace(workspace);
+  for (const leftOut of leaveOutEach(replay)) {
+    const { kind, value, permissions } = leftOut;
+    await test.step(`replay without ${kind} ${value.replace(workspace.folder, "")}`, async () => {
+      assertStopped(await runReplay(permissions), leftOut, config);
+    });
+    await saved.putBack();
+  }
+  await test.step("upload without the one for a replay that was killed", async () => {
+    const killed = await startReplay(config, flags, { when: "after", call: "database.commit" }).ended;
+    assert.equal(killed.signal, "SIGKILL", killed.text);
+    for (const stage of STAGE_NAMES.slice(0, STAGE_NAMES.indexOf("upload")) as (keyof typeof others)[]) {
+      const result = await runStage(workspace, stage, others[stage]);
+      assert.equal(result.code, 0, result.text);
+    }
+    const leftOut = leaveOutEach(upload).find(({ value }) => value.endsWith(REPLAYED));
+    assert.ok(leftOut);
+    assertStopped(await runStage(workspace, "upload", leftOut.permissions), leftOut, config);
+    const passed = await runStage(workspace, "upload", upload);
+    assert.equal(passed.code, 0, passed.text);
+    assert.ok((await listFiles(join(workspace.store, REPLAYED))).length > 0);
+  });
+  await saved.putBack();
+  const passed = await runReplay(replay);
+  assert.equal(passed.code, 0, passed.text);
+  assert.ok((await listFiles(join(workspace.store, REPLAYED))).length > 0);
 });
 
 /** What configurations may name freely: for these kinds a task has to be allowed everything. */
@@ -89,11 +134,11 @@ Deno.test("deno.json allows each stage the kinds of permissions that it needs, a
     assert.deepEqual(words.filter((word) => word.startsWith("--allow-")).sort(), [...allowed].sort(), task);
     assert.ok(words.includes("--no-prompt"), task);
   };
-  for (const stage of STAGE_NAMES) {
+  for (const stage of [...STAGE_NAMES, "replay"] as const) {
     const kinds = Object.keys({ ...embedded[stage], ...remote[stage] }) as (keyof Permissions)[];
     const allowed = new Set(kinds.map((kind) => `--allow-${kind}${SCOPES[kind]}`));
     assertAllowed(stage, allowed);
-    for (const flag of allowed) all.add(flag);
+    for (const flag of stage === "replay" ? [] : allowed) all.add(flag);
   }
   assertAllowed("pipeline", all);
 });
@@ -114,7 +159,7 @@ Deno.test("tasks write nothing into the program itself, when a configuration nam
   } finally {
     await Deno.remove(workDir, { recursive: true }).catch(() => {});
   }
-  for (const task of ["pipeline", "config", ...STAGE_NAMES]) {
+  for (const task of ["pipeline", "replay", "config", ...STAGE_NAMES]) {
     const denied = wordsOf(task).filter((word) => word.startsWith("--deny-"));
     assert.deepEqual(denied, ["--deny-write=./tasks,./lib,./node_modules,./deno.json,./deno.lock"], task);
   }

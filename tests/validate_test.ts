@@ -182,6 +182,21 @@ Deno.test("validate() loads one of several files of the same content, when the f
   }
 });
 
+Deno.test("validate() loads every file that a replay has put back, and a delivery of the same content not", async () => {
+  const content = HEADER + GOOD;
+  await withRun(
+    { "s/a.csv": content, "s/r/1.csv": content, "s/r/2.csv": content, "s/z.csv": content },
+    {},
+    async (run) => {
+      for (const key of ["s/r/1.csv", "s/r/2.csv"]) run.file(key).newByLineage = true;
+      await run.validate();
+      const duplicate = ["duplicate", "same_content", 0, 0, 0], accepted = ["accepted", null, 1, 1, 0];
+      assert.deepEqual(run.manifest.files.map(fate), [duplicate, accepted, accepted, duplicate]);
+      assert.equal(run.manifest.accepted.rowCount, 2);
+    },
+  );
+});
+
 Deno.test("validate() leaves a file as download left it, when there is nothing to check", async () => {
   const given: Record<string, Partial<SourceFile>> = {
     "s/skipped.csv": { status: "skipped", reason: "changed", detail: "d", content: "files/gone.csv" },

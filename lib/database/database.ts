@@ -2,20 +2,24 @@
  * The database: dimensions, reporting tables, ledger, lease, commit and pending moves.
  *
  * **Atomic.** {@linkcode Database.commit} is the one transaction that a run's effects hang on: totals, incentives,
- * ledger, pending moves and the run's state change together, and only while the run holds the newest fencing token.
- * `snapshot` reads all dimensions as of one moment.
+ * ledger, what was replayed, pending moves and the run's state change together, and only while the run holds the newest
+ * fencing token. `snapshot` reads all dimensions as of one moment.
+ *
+ * **Once.** A row, and a file that was rejected whole, is replayed once: a `commit` that puts something back which
+ * another one has put back changes nothing.
  *
  * **Idempotent.** `prepare`, `bind`, `renewLease`, `releaseLease`, `settleMoves` and `finishRun` may be repeated.
  * `commit` of a run that is committed already answers `committed` and changes nothing.
  *
  * **Raised.** `LeaseLostError` when another run took the lease; `UnavailableError` when the database cannot be
- * reached or is in use; `AccessError`; `DataError` for dimension tables that are missing or of the wrong shape.
+ * reached or is in use; `AccessError`; `DataError` for dimension tables that are missing or of the wrong shape, and for
+ * what was replayed before.
  *
  * Time is the database's clock. Nothing that others wait for stays open between the methods.
  *
  * @module
  */
-import { UnavailableError } from "../errors.ts";
+import { DataError, UnavailableError } from "../errors.ts";
 
 /** The states of a run in the database. Readers see the effects of `committed` and `published` only. */
 export type RunState = "open" | "abandoned" | "nothing-to-do" | "recovered" | "committed" | "published";
@@ -128,7 +132,60 @@ export interface Commit {
   readonly ledger: readonly LedgerEntry[];
   /** What is left to be moved. */
   readonly moves: readonly MoveOrder[];
+  /** Of a replay. */
+  readonly replayed?: Replayed;
 }
+
+/** What a replay puts back into the landing prefix. */
+export interface Replayed {
+  /** One for each object. */
+  readonly files: readonly ReplayedFile[];
+  /**
+   * Absolute path of what was put back, a line for each: the number of the entry in `files`, a tab, and the line in the
+   * source file, 0 for a whole file.
+   */
+  readonly linesFile: string;
+  /** Over all files. */
+  readonly lineCount: number;
+}
+
+/** An object that a replay puts into the landing prefix, and where it comes from. */
+export interface ReplayedFile {
+  /** Names it in {@linkcode Replayed.linesFile}. */
+  readonly number: number;
+  /** Rejected rows of an accepted file, or a file that was rejected whole. */
+  readonly kind: "rows" | "file";
+  /** The run that rejected it. */
+  readonly runId: string;
+  /** Of the source file in that run. */
+  readonly key: string;
+  /** The whole key that it is put back under; no other object ever has it. */
+  readonly landingKey: string;
+  /** Rows; 1 for a whole file. */
+  readonly lineCount: number;
+  /**
+   * Of the content that is known to be new, though the same may have been accepted: rows, and a whole file that holds
+   * replayed rows. `null` for any other file.
+   */
+  readonly sha256: string | null;
+}
+
+/** A line of the ledger that is not all in the marts, and what has been replayed of it. */
+export interface RejectedFile extends
+  Pick<
+    LedgerEntry,
+    "key" | "status" | "reason" | "rowsRead" | "rowsRejected" | "destination"
+  > {
+  /** The run that took it. */
+  readonly runId: string;
+  /** Rows that were put back; 1 where the whole file was. */
+  readonly replayedCount: number;
+  /** The content that a replay put under its key, and is known to be new by that; `null` where no replay did. */
+  readonly lineageSha256: string | null;
+}
+
+/** Lines in an answer of {@linkcode Database.replayedLines}. */
+export const LINES_PAGE = 100_000;
 
 /** A run that has not ended: its state, and whether it has moves of either kind that are not settled. */
 export interface UnfinishedRun {
@@ -200,6 +257,18 @@ export interface Database extends AsyncDisposable {
   /** Those of the given keys that the ledger has. */
   knownKeys(keys: readonly string[]): Promise<Set<string>>;
 
+  /** The files that a run has taken. */
+  runFiles(runId: string): Promise<Pick<LedgerEntry, "key" | "status">[]>;
+  /** What a replay may be about, of one run or key where they are given, oldest run first; duplicates too. */
+  rejectedFiles(of: { runId: string | null; key: string | null }): Promise<RejectedFile[]>;
+  /** The lines of a source file that were replayed, above `after` and in order: the first {@linkcode LINES_PAGE}. */
+  replayedLines(of: { runId: string; key: string }, after: number): Promise<number[]>;
+  /**
+   * The keys of those objects that a replay has put back, with content that is new by its lineage, and that no run has
+   * taken yet: each of them, and each content under it, once.
+   */
+  newByLineage(objects: readonly { key: string; sha256: string }[]): Promise<Set<string>>;
+
   /** The commit point; see the module's head. */
   commit(commit: Commit): Promise<"committed">;
   /** The moves of committed runs that are not settled, oldest run first. */
@@ -220,4 +289,20 @@ export class LeaseLostError extends UnavailableError {
         "by the next one",
     );
   }
+}
+
+/** The failure of a commit that would put something back a second time (65). */
+export function alreadyReplayed(runId: string): DataError {
+  return new DataError(
+    "already_replayed",
+    `Cannot commit the replay ${runId}: some of it was put back by another replay meanwhile; nothing was changed, run again`,
+  );
+}
+
+/** The failure of a commit whose `linesFile` does not hold the lines that were announced (65). */
+export function linesChanged(file: string, found: unknown, announced: number): DataError {
+  return new DataError(
+    "lines_changed",
+    `Cannot commit the replay: ${file} holds ${found} lines, not ${announced}; nothing was changed, run again`,
+  );
 }

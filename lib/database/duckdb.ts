@@ -7,7 +7,7 @@
  * @module
  */
 import { dirname, resolve } from "node:path";
-import { Duckdb, literal, type Resources, type SqlValue } from "../duckdb.ts";
+import { Duckdb, literal, type Resources, rowsOf, type SqlValue } from "../duckdb.ts";
 import {
   AccessError,
   ConfigError,
@@ -18,6 +18,7 @@ import {
   wrapSystemError,
 } from "../errors.ts";
 import {
+  alreadyReplayed,
   type Commit,
   type Database,
   type DimensionName,
@@ -28,6 +29,7 @@ import {
   type LedgerEntry,
   type MoveOrder,
   type PendingMove,
+  type RejectedFile,
   type RunState,
   type SettledMove,
   type Snapshot,
@@ -35,6 +37,13 @@ import {
   type UnfinishedRun,
 } from "./database.ts";
 import { type CatalogColumn, requireDimensions } from "./dimensions.ts";
+import {
+  insertReplayed,
+  newByLineage,
+  rejectedFiles,
+  REPLAY_TABLES,
+  replayedLines,
+} from "./duckdb_replay.ts";
 
 /** How long to wait for another process that has the file open. */
 const OPEN_TIMEOUT_MS = 5000;
@@ -42,7 +51,7 @@ const OPEN_RETRY_MS = 50;
 /** The file stays open this long after a piece of work: the next one often follows at once, and opening takes as long. */
 const LINGER_MS = 20;
 /** Bumped with every change to the pipeline's own tables. */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 /** The database's clock, as a TIMESTAMP in UTC. */
 const NOW = "make_timestamp_ms(epoch_ms(now()))";
 
@@ -62,6 +71,7 @@ const TABLES: Readonly<Record<string, string>> = {
     sales_month VARCHAR, total_sales DECIMAL(28,2)`,
   sales_team_data_mart: `store_id BIGINT, sales_person_id BIGINT, full_name VARCHAR, sales_month VARCHAR,
     total_sales DECIMAL(28,2), incentive DECIMAL(28,2)`,
+  ...REPLAY_TABLES,
 };
 
 /** Types that hold integers of up to 64 bits; an id of another type could be rounded. */
@@ -129,6 +139,7 @@ class DuckdbDatabase implements Database {
           `Cannot use the database ${this.name}: a newer version of nightly-marts has migrated it; use that version`,
         );
       }
+      await db.query(`UPDATE pipeline_schema SET version = ${SCHEMA_VERSION}`);
     });
   }
 
@@ -268,6 +279,28 @@ class DuckdbDatabase implements Database {
     );
   }
 
+  runFiles(runId: string): Promise<Pick<LedgerEntry, "key" | "status">[]> {
+    return this.#open(async (db) => {
+      const rows = await db.query("SELECT object_key, status FROM source_file WHERE run_id = $1", [runId]);
+      return rows.map((row) => ({
+        key: String(row.object_key),
+        status: String(row.status) as LedgerEntry["status"],
+      }));
+    });
+  }
+
+  rejectedFiles(of: { runId: string | null; key: string | null }): Promise<RejectedFile[]> {
+    return this.#open((db) => rejectedFiles(db, of));
+  }
+
+  replayedLines(of: { runId: string; key: string }, after: number): Promise<number[]> {
+    return this.#open((db) => replayedLines(db, of, after));
+  }
+
+  newByLineage(objects: readonly { key: string; sha256: string }[]): Promise<Set<string>> {
+    return this.#open((db) => newByLineage(db, objects));
+  }
+
   commit(commit: Commit): Promise<"committed"> {
     return this.#transaction(async (db) => {
       const state = await runState(db, commit.runId);
@@ -276,7 +309,9 @@ class DuckdbDatabase implements Database {
       await addSalesTotals(db, commit.salesTotals, commit.incentivePercent);
       await insertLedger(db, commit.runId, commit.ledger);
       await insertMoves(db, commit.runId, commit.moves);
+      const isRepeated = commit.replayed && await insertReplayed(db, commit.runId, commit.replayed);
       await requireToken(db, commit.token, "commit the run");
+      if (isRepeated) throw alreadyReplayed(commit.runId);
       const committed = await db.query(
         `UPDATE pipeline_run SET state = 'committed', committed_at = ${NOW}
          WHERE run_id = $1 AND state = 'open' AND token = $2 RETURNING run_id`,
@@ -407,11 +442,6 @@ class DuckdbDatabase implements Database {
     }
     this.#attached = false;
   }
-}
-
-/** A relation of the JSON array in `$1`. */
-function rowsOf(columns: Readonly<Record<string, string>>): string {
-  return `SELECT unnest(from_json($1::JSON, ${literal(JSON.stringify([columns]))}), recursive := true)`;
 }
 
 /** Of the pipeline's own tables; 0 where there are none, or a run was cut off that made them. */

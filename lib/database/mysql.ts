@@ -16,16 +16,20 @@ import {
   type Database,
   type LeaseAnswer,
   type LeaseOwner,
+  type LedgerEntry,
   type MoveOrder,
   type PendingMove,
+  type RejectedFile,
   type RunState,
   type SettledMove,
   type Snapshot,
   type UnfinishedRun,
 } from "./database.ts";
-import { commitRun, keyHash, NOW, requireToken, transaction } from "./mysql_commit.ts";
+import { commitRun, NOW, requireToken, transaction } from "./mysql_commit.ts";
 import { MysqlConnection, type MysqlTarget, type SqlParameter, type SqlRow } from "./mysql_connection.ts";
 import { describeFault, MysqlFault } from "./mysql_errors.ts";
+import { newByLineage, rejectedFiles, replayedLines } from "./mysql_replay.ts";
+import { keyHash } from "./mysql_rows.ts";
 import { writeSnapshot } from "./mysql_snapshot.ts";
 import { usesTls } from "./mysql_tls.ts";
 import { migrate, readOrEmpty } from "./mysql_tables.ts";
@@ -242,6 +246,34 @@ class MysqlDatabase implements Database {
       "UNHEX(?)",
     );
     return new Set([...found].map((hash) => hashes.get(hash) ?? ""));
+  }
+
+  async runFiles(runId: string): Promise<Pick<LedgerEntry, "key" | "status">[]> {
+    const rows = await this.#read(
+      "read the ledger",
+      "SELECT CONVERT(object_key USING utf8mb4), status FROM source_file WHERE run_id = ?",
+      [runId],
+    );
+    return rows.map(([key, status]) => ({
+      key: String(key),
+      status: String(status) as LedgerEntry["status"],
+    }));
+  }
+
+  rejectedFiles(of: { runId: string | null; key: string | null }): Promise<RejectedFile[]> {
+    return rejectedFiles((...query) => this.#read("read the ledger", ...query), of);
+  }
+
+  replayedLines(of: { runId: string; key: string }, after: number): Promise<number[]> {
+    return replayedLines((...query) => this.#read("read what was replayed", ...query), of, after);
+  }
+
+  async newByLineage(objects: readonly { key: string; sha256: string }[]): Promise<Set<string>> {
+    const read = (...query: Parameters<Parameters<typeof newByLineage>[0]>) =>
+      this.#read("read what was replayed", ...query);
+    const found: string[] = [];
+    for (const part of batches(objects)) found.push(...await newByLineage(read, part));
+    return new Set(found);
   }
 
   commit(commit: Commit): Promise<"committed"> {

@@ -3,12 +3,19 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import type { Duckdb } from "../duckdb.ts";
-import { type Commit, LeaseLostError, type LedgerEntry, type MoveOrder } from "./database.ts";
-import { BULK_TIMEOUT_MS, type MysqlConnection, type SqlParameter } from "./mysql_connection.ts";
+import {
+  alreadyReplayed,
+  type Commit,
+  LeaseLostError,
+  type LedgerEntry,
+  type MoveOrder,
+} from "./database.ts";
+import { BULK_TIMEOUT_MS, type MysqlConnection } from "./mysql_connection.ts";
 import { MysqlFault } from "./mysql_errors.ts";
 import { stagedTotals, stageTotals } from "./mysql_load.ts";
+import { insertReplayed, stageLines } from "./mysql_replay.ts";
+import { insertRows, keyHash } from "./mysql_rows.ts";
 import { type MartName, TOTALS } from "./mysql_tables.ts";
 
 /** The server's clock, in UTC. */
@@ -18,8 +25,6 @@ const TRANSACTION_ATTEMPTS = 3;
 const RETRY_MS = 200;
 /** The server writes the whole transaction to its binary log. */
 const COMMIT_TIMEOUT_MS = 600_000;
-/** Rows of one INSERT; with two keys of 4 KiB each far below the default max_allowed_packet of 16 MiB (MariaDB). */
-const INSERT_ROWS = 500;
 
 /** Runs the work in one transaction; again where others were in the way, rolled back where it throws. */
 export async function transaction<T>(connection: MysqlConnection, work: () => Promise<T>): Promise<T> {
@@ -63,12 +68,13 @@ export async function commitRun(
   duckdb: Duckdb,
   commit: Commit,
 ): Promise<"committed"> {
-  const { runId, token } = commit;
+  const { runId, token, replayed } = commit;
   const [run] = await connection.query("SELECT state FROM pipeline_run WHERE run_id = ? FOR UPDATE", [runId]);
   if (run?.[0] === "committed" || run?.[0] === "published") return "committed";
   if (run?.[0] !== "open") throw new LeaseLostError("commit the run");
   const hasCustomers = await stageTotals(connection, duckdb, "customers_data_mart", commit.customerTotals);
   const hasSales = await stageTotals(connection, duckdb, "sales_team_data_mart", commit.salesTotals);
+  if (replayed) await stageLines(connection, replayed);
   await transaction(connection, async () => {
     if (hasCustomers) await addTotals(connection, "customers_data_mart", "");
     if (hasSales) {
@@ -77,7 +83,9 @@ export async function commitRun(
     }
     await insertLedger(connection, runId, commit.ledger);
     await insertMoves(connection, runId, commit.moves);
+    const isRepeated = replayed && await insertReplayed(connection, runId, replayed);
     await requireToken(connection, token, "commit the run");
+    if (isRepeated) throw alreadyReplayed(runId);
     const { rowCount } = await connection.run(
       `UPDATE pipeline_run SET state = 'committed', committed_at = ${NOW}
        WHERE run_id = ? AND state = 'open' AND token = ?`,
@@ -190,24 +198,4 @@ async function insertMoves(
     "(?, ?, ?, ?, ?, ?, ?, ?)",
     rows,
   );
-}
-
-async function insertRows(
-  connection: MysqlConnection,
-  into: string,
-  placeholders: string,
-  rows: readonly SqlParameter[][],
-): Promise<void> {
-  for (let start = 0; start < rows.length; start += INSERT_ROWS) {
-    const part = rows.slice(start, start + INSERT_ROWS);
-    await connection.run(
-      `INSERT INTO ${into} VALUES ${part.map(() => placeholders).join(", ")}`,
-      part.flat(),
-    );
-  }
-}
-
-/** SHA-256 of a key's bytes, in hexadecimal digits. */
-export function keyHash(key: string): string {
-  return createHash("sha256").update(key).digest("hex");
 }

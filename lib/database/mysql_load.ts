@@ -1,5 +1,5 @@
 /**
- * Month totals from Parquet into staging tables in MySQL.
+ * Month totals from Parquet, and other files, into staging tables in MySQL.
  *
  * A staging table is a temporary one: it belongs to its connection, so that nobody else can change it between the check
  * of its sums and the commit, and nothing of a run that died is ever left in the database.
@@ -55,7 +55,7 @@ export async function stageTotals(
   const file = join(dirname(first), `${table}.tsv`);
   try {
     await writeFields(duckdb, mart, source, file);
-    await loadFields(connection, mart, file);
+    await loadFields(connection, { table, columns: TOTALS[mart].columns }, file);
   } finally {
     await Deno.remove(file).catch(() => {});
   }
@@ -78,15 +78,29 @@ async function writeFields(duckdb: Duckdb, mart: MartName, source: string, file:
   );
 }
 
-async function loadFields(connection: MysqlConnection, mart: MartName, file: string): Promise<void> {
-  const columns = Object.entries(TOTALS[mart].columns);
-  const texts = columns.filter(([, type]) => type === "TEXT").map(([name]) => name);
+/** A table to load into: its columns with their types; `TEXT` arrives as hexadecimal digits. */
+export interface LoadTarget {
+  /** A temporary table, empty. */
+  readonly table: string;
+  /** In the order of the file's fields. */
+  readonly columns: Readonly<Record<string, string>>;
+}
+
+/** Fills a table from a file of tab-separated fields that need no escape, by INSERTs where LOAD DATA is forbidden. */
+export async function loadFields(
+  connection: MysqlConnection,
+  { table, columns }: LoadTarget,
+  file: string,
+): Promise<void> {
+  const fields = Object.entries(columns);
+  const texts = fields.filter(([, type]) => type === "TEXT").map(([name]) => name);
+  const unhexed = texts.map((name) => `${name} = UNHEX(@${name})`).join(", ");
   try {
     const { warningCount } = await connection.run(
-      `LOAD DATA LOCAL INFILE 'totals' INTO TABLE ${stagedTotals(mart)} CHARACTER SET utf8mb4
+      `LOAD DATA LOCAL INFILE 'totals' INTO TABLE ${table} CHARACTER SET utf8mb4
        FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n'
-       (${columns.map(([name, type]) => type === "TEXT" ? `@${name}` : name).join(", ")})
-       SET ${texts.map((name) => `${name} = UNHEX(@${name})`).join(", ")}`,
+       (${fields.map(([name, type]) => type === "TEXT" ? `@${name}` : name).join(", ")})
+       ${unhexed && `SET ${unhexed}`}`,
       [],
       { timeoutMs: BULK_TIMEOUT_MS, file },
     );
@@ -97,23 +111,23 @@ async function loadFields(connection: MysqlConnection, mart: MartName, file: str
     }
   } catch (error) {
     if (!(error instanceof MysqlFault) || error.kind !== "local_infile") throw error;
-    await insertFields(connection, mart, file);
+    await insertFields(connection, { table, columns }, file);
   }
 }
 
-async function insertFields(connection: MysqlConnection, mart: MartName, file: string): Promise<void> {
-  const columns = Object.entries(TOTALS[mart].columns);
+async function insertFields(
+  connection: MysqlConnection,
+  { table, columns }: LoadTarget,
+  file: string,
+): Promise<void> {
+  const names = Object.keys(columns), types = Object.values(columns);
   const value = (field: string, i: number) => {
     if (field === NULL_FIELD) return "NULL";
-    return columns[i]?.[1] === "TEXT" ? `_utf8mb4 X'${field}'` : `'${field}'`;
+    return types[i] === "TEXT" ? `_utf8mb4 X'${field}'` : `'${field}'`;
   };
   let rows: string[] = [];
   const insert = async () => {
-    await connection.run(
-      `INSERT INTO ${stagedTotals(mart)} (${columns.map(([name]) => name).join(", ")}) VALUES ${
-        rows.join(",")
-      }`,
-    );
+    await connection.run(`INSERT INTO ${table} (${names.join(", ")}) VALUES ${rows.join(",")}`);
     rows = [];
   };
   for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) {

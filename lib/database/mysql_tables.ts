@@ -85,15 +85,32 @@ const TABLES: Readonly<Record<string, string>> = {
     KEY by_month (store_id, sales_month)`,
 };
 
+/** Tables of version 2. */
+const REPLAY_TABLES: Readonly<Record<string, string>> = {
+  replayed_file: `run_id VARCHAR(255) NOT NULL, number INT NOT NULL, kind VARCHAR(20) NOT NULL,
+    source_run VARCHAR(255) NOT NULL, key_hash BINARY(32) NOT NULL, source_key ${KEY} NOT NULL,
+    landing_hash BINARY(32) NOT NULL, landing_key ${KEY} NOT NULL, line_count BIGINT NOT NULL,
+    sha256 CHAR(64) CHARACTER SET ascii COLLATE ascii_bin, PRIMARY KEY (run_id, number),
+    KEY by_source (source_run, key_hash), KEY by_landing (landing_hash)`,
+  // Line 0 for a whole file. Its key is what keeps anything from being put back twice.
+  replayed_row: `source_run VARCHAR(255) NOT NULL, key_hash BINARY(32) NOT NULL, line BIGINT NOT NULL,
+    run_id VARCHAR(255) NOT NULL, PRIMARY KEY (source_run, key_hash, line)`,
+};
+
 /** For each version the statements that lead to it, each of which may be repeated. */
 const MIGRATIONS: readonly (readonly string[])[] = [
   [
-    ...Object.entries(TABLES).map(([table, columns]) =>
-      `CREATE TABLE IF NOT EXISTS ${table} (${columns}) ${TABLE_OPTIONS}`
-    ),
+    ...createTables(TABLES),
     "INSERT INTO pipeline_lease (id, token) VALUES (1, 0) ON DUPLICATE KEY UPDATE id = id",
   ],
+  createTables(REPLAY_TABLES),
 ];
+
+function createTables(tables: Readonly<Record<string, string>>): string[] {
+  return Object.entries(tables).map(([table, columns]) =>
+    `CREATE TABLE IF NOT EXISTS ${table} (${columns}) ${TABLE_OPTIONS}`
+  );
+}
 
 /**
  * Brings the tables to the newest version.
@@ -121,7 +138,7 @@ export async function migrate(connection: MysqlConnection, name: string, newId: 
 
 /** 0 where there is none, or a table is missing: then everything is made again that is not there. */
 async function schemaVersion(connection: MysqlConnection): Promise<number> {
-  const tables = Object.keys(TABLES);
+  const tables = Object.keys({ ...TABLES, ...REPLAY_TABLES });
   const found = await readOrEmpty(connection, "SELECT version FROM pipeline_schema WHERE id = 1");
   const version = Number(found[0]?.[0] ?? 0);
   if (version !== MIGRATIONS.length) return version;

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import {
   type Commit,
   type Database,
@@ -15,6 +16,7 @@ import {
   type LedgerEntry,
   type MoveOrder,
   type PendingMove,
+  type ReplayedFile,
   type Totals,
 } from "../../lib/database/database.ts";
 import { DataError } from "../../lib/errors.ts";
@@ -66,6 +68,22 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
   test("prepare() makes the reporting tables, when they are missing", async (under) => {
     assert.deepEqual(await readCustomers(under), []);
     assert.deepEqual(await readSalesTeam(under), []);
+  });
+
+  test("prepare() adds the tables of replays, when the database is of the first version", async (under) => {
+    await commitRun(under, FIRST, { customers: [[1, "Ann Lee", null, null, "2023-03", "5.00"]] });
+    const binding = await under.database.binding();
+    await under.sql(
+      "DROP TABLE replayed_file",
+      "DROP TABLE replayed_row",
+      "UPDATE pipeline_schema SET version = 1",
+    );
+    await under.database.prepare();
+    assert.deepEqual(await under.sql("SELECT version FROM pipeline_schema"), [["2"]]);
+    assert.deepEqual(await under.database.binding(), binding);
+    assert.equal((await readCustomers(under)).length, 1);
+    await commitReplay(under, SECOND, [{ ...BAD_ROWS, lines: [3] }]);
+    assert.deepEqual(await under.database.replayedLines(BAD_ROWS, 0), [3]);
   });
 
   test("binding() gives one id for ever, and says whether bind() was called", async ({ database }) => {
@@ -554,6 +572,181 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     assert.deepEqual(await under.database.knownKeys(["bad.csv"]), new Set(["bad.csv"]));
   });
 
+  test("runFiles() gives the files that a run has taken", async (under) => {
+    const files = (["accepted", "rejected", "duplicate"] as const).map((status) => ({ key: status, status }));
+    await commitRun(under, FIRST, { ledger: files.map(({ key, status }) => ledgerEntry(key, { status })) });
+    await commitRun(under, SECOND, { ledger: [ledgerEntry("other.csv")] });
+    const found = await under.database.runFiles(FIRST);
+    assert.deepEqual(
+      found.toSorted((a, b) => a.key < b.key ? -1 : 1),
+      files.toSorted((a, b) => a.key < b.key ? -1 : 1),
+    );
+    assert.deepEqual(await under.database.runFiles("20230101T000000Z-ffff"), []);
+  });
+
+  test("rejectedFiles() gives what is not all in the marts, of a run or key, oldest run first", async (under) => {
+    const { database } = under;
+    await commitRun(under, FIRST, { ledger: REJECTED_LEDGER });
+    await commitRun(under, SECOND, { ledger: REJECTED_LEDGER.slice(0, 2) });
+    const all = await database.rejectedFiles({ runId: null, key: null });
+    assert.deepEqual(all.map(({ runId, key }) => [runId, key]), [
+      [FIRST, "partly.csv"],
+      [FIRST, "twin.csv"],
+      [FIRST, "whole.csv"],
+      [SECOND, "whole.csv"],
+    ]);
+    assert.deepEqual(all[0], {
+      runId: FIRST,
+      key: "partly.csv",
+      status: "accepted",
+      reason: null,
+      rowsRead: 5,
+      rowsRejected: 3,
+      destination: "sales_data_processed/RUN/partly.csv",
+      replayedCount: 0,
+      lineageSha256: null,
+    });
+    const keysOf = async (of: { runId: string | null; key: string | null }) =>
+      (await database.rejectedFiles(of)).map(({ runId, key }) => `${runId} ${key}`);
+    assert.deepEqual(await keysOf({ runId: SECOND, key: null }), [`${SECOND} whole.csv`]);
+    assert.deepEqual(await keysOf({ runId: null, key: "whole.csv" }), [
+      `${FIRST} whole.csv`,
+      `${SECOND} whole.csv`,
+    ]);
+    assert.deepEqual(await keysOf({ runId: SECOND, key: "partly.csv" }), []);
+  });
+
+  test("commit() notes what is replayed, line by line, also when it is repeated", async (under) => {
+    const { database } = under;
+    await commitRun(under, FIRST, { ledger: REJECTED_LEDGER });
+    const commit = await commitReplay(under, SECOND, [{ ...BAD_ROWS, lines: [2, 7] }, {
+      ...BAD_FILE,
+      lines: [0],
+    }]);
+    assert.equal(await database.commit(commit), "committed");
+    assert.deepEqual(await replayedCounts(database), { "partly.csv": 2, "twin.csv": 0, "whole.csv": 1 });
+    assert.deepEqual(await database.replayedLines(BAD_ROWS, 0), [2, 7]);
+    assert.deepEqual(await database.replayedLines(BAD_ROWS, 2), [7]);
+    assert.deepEqual(await database.replayedLines({ ...BAD_ROWS, runId: SECOND }, 0), []);
+    assert.deepEqual(await database.replayedLines(BAD_FILE, -1), [0]);
+
+    await commitReplay(under, THIRD, [{ ...BAD_ROWS, lines: [4] }]);
+    assert.deepEqual(await replayedCounts(database), { "partly.csv": 3, "twin.csv": 0, "whole.csv": 1 });
+    assert.deepEqual(await database.replayedLines(BAD_ROWS, 0), [2, 4, 7]);
+  });
+
+  for (
+    const [what, again] of [["a row", { ...BAD_ROWS, lines: [4, 7] }], ["a file", {
+      ...BAD_FILE,
+      lines: [0],
+    }]] as const
+  ) {
+    test(`commit() fails and changes nothing, when ${what} was replayed before`, async (under) => {
+      const { database } = under;
+      await commitRun(under, FIRST, { ledger: REJECTED_LEDGER });
+      await commitReplay(under, SECOND, [{ ...BAD_ROWS, lines: [2, 7] }, { ...BAD_FILE, lines: [0] }]);
+      const token = await begin(database, THIRD);
+      const commit = await newReplay(under, THIRD, token, [again], [publish("x")]);
+      const before = [await look(under, THIRD), await lookAtReplays(under)];
+      assert.equal((await dataError(() => database.commit(commit))).code, "already_replayed");
+      assert.deepEqual([await look(under, THIRD), await lookAtReplays(under)], before);
+      await acquire(database, { ...ANN, runId: "taken over" });
+      await lost(() => database.commit(commit));
+      assert.deepEqual([await look(under, THIRD), await lookAtReplays(under)], before);
+    });
+  }
+
+  test("commit() fails and changes nothing, when the lines to replay are not as they were announced", async (under) => {
+    const { database } = under;
+    const token = await begin(database, FIRST);
+    const commit = await newReplay(under, FIRST, token, [{ ...BAD_ROWS, lines: [2, 7] }]);
+    const before = await lookAtReplays(under);
+    for (const lineCount of [1, 3]) {
+      const wrong = { ...commit, replayed: { ...commit.replayed!, lineCount } };
+      assert.equal((await dataError(() => database.commit(wrong))).code, "lines_changed");
+    }
+    await assert.rejects(
+      database.commit({
+        ...commit,
+        replayed: { ...commit.replayed!, linesFile: join(under.folder, "missing") },
+      }),
+    );
+    assert.deepEqual(await lookAtReplays(under), before);
+    assert.equal(await database.commit(commit), "committed");
+  });
+
+  test("newByLineage() knows replayed content by its key, until a run has taken it", async (under) => {
+    const { database } = under;
+    await commitRun(under, FIRST, { ledger: REJECTED_LEDGER });
+    await commitReplay(under, SECOND, [{ ...BAD_ROWS, lines: [2] }, { ...BAD_FILE, lines: [0] }]);
+    const rows = { key: landingKey(SECOND, BAD_ROWS), sha256: sha256("composed") };
+    const asked = [
+      rows,
+      { key: landingKey(SECOND, BAD_FILE), sha256: sha256("composed") },
+      { key: "sales_data/other.csv", sha256: sha256("composed") },
+    ];
+    assert.deepEqual(await database.newByLineage(asked), new Set([rows.key]));
+    assert.deepEqual(await database.newByLineage([]), new Set());
+    assert.deepEqual(
+      await database.newByLineage([{ ...rows, sha256: sha256("other") }]),
+      new Set(),
+      "other content under its key",
+    );
+    await commitRun(under, THIRD, {
+      ledger: [ledgerEntry("of the same content", { sha256: rows.sha256 })],
+    });
+    assert.deepEqual(await database.newByLineage([rows]), new Set([rows.key]));
+    await commitRun(under, "taker", {
+      ledger: [ledgerEntry(rows.key, { sha256: rows.sha256, status: "rejected" })],
+    });
+    assert.deepEqual(await database.newByLineage([rows]), new Set());
+    const [taken] = await database.rejectedFiles({ runId: "taker", key: null });
+    assert.equal(taken?.lineageSha256, rows.sha256, "it can be replayed whole, and is still known to be new");
+  });
+
+  test("newByLineage() knows a whole file that holds replayed rows, unless that was accepted after all", async (under) => {
+    const { database } = under;
+    const content = sha256("composed");
+    const parent = { runId: FIRST, key: "replayed.csv", kind: "file", lines: [0], sha256: content } as const;
+    const whole = { key: landingKey(SECOND, parent), sha256: content };
+    await commitRun(under, FIRST, {
+      ledger: [ledgerEntry(parent.key, { status: "rejected", sha256: content })],
+    });
+    await commitReplay(under, SECOND, [parent]);
+    assert.deepEqual(await database.newByLineage([whole]), new Set([whole.key]));
+    await commitRun(under, THIRD, { ledger: [ledgerEntry(parent.key, { sha256: content })] });
+    assert.deepEqual(await database.newByLineage([whole]), new Set());
+  });
+
+  test("newByLineage() knows rows, when their file was accepted with the same content", async (under) => {
+    const { database } = under;
+    const only = { runId: FIRST, key: "one bad row.csv", kind: "rows", lines: [2] } as const;
+    await commitRun(under, FIRST, {
+      ledger: [ledgerEntry(only.key, { sha256: sha256("composed"), rowsRejected: 1 })],
+    });
+    await commitReplay(under, SECOND, [only]);
+    const rows = { key: landingKey(SECOND, only), sha256: sha256("composed") };
+    assert.deepEqual(await database.newByLineage([rows]), new Set([rows.key]));
+  });
+
+  test("commit() takes replays of 250,000 rows, which are read a page at a time", async (under) => {
+    const { database } = under;
+    const lines = Array.from({ length: 250_000 }, (_, i) => 2 * i + 2);
+    await commitReplay(under, FIRST, [{ ...BAD_ROWS, lines }, {
+      ...BAD_ROWS,
+      key: "other.csv",
+      lines: [3, 5],
+    }]);
+    const found: number[] = [];
+    let pages = 0;
+    for (let page = await database.replayedLines(BAD_ROWS, 0); page.length > 0; pages++) {
+      found.push(...page);
+      page = await database.replayedLines(BAD_ROWS, found.at(-1) ?? 0);
+    }
+    assert.equal(pages, 3);
+    assert.ok(isDeepStrictEqual(found, lines), "other lines");
+  });
+
   test("pendingMoves() gives the open moves of a kind as they were committed, oldest run first", async (under) => {
     const { database } = under;
     const publishes = [publish("one"), publish("two")];
@@ -624,6 +817,23 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     await commitRun(under, SECOND, { moves: moves.map((move) => ({ ...move, kind: "publish" })) });
     const published = await database.publishedObjects(SECOND);
     assert.deepEqual(published.map(({ key }) => key).sort(), known.map((key) => `to/${key}`).sort());
+
+    const files = known.map((key) => ({ kind: "rows" as const, runId: FIRST, key, lines: [2] }));
+    await commitReplay(under, THIRD, files);
+    for (const key of known) {
+      assert.deepEqual(await database.replayedLines({ runId: FIRST, key }, 0), [2], key);
+    }
+    for (const key of other) {
+      assert.deepEqual(await database.replayedLines({ runId: FIRST, key }, 0), [], key);
+    }
+    const landed = [...known, ...other].map((key) => ({
+      key: landingKey(THIRD, { key }),
+      sha256: sha256("composed"),
+    }));
+    assert.deepEqual(
+      await database.newByLineage(landed),
+      new Set(landed.slice(0, known.length).map(({ key }) => key)),
+    );
   });
 
   test("commit() takes 20,000 files, and their moves are settled at once", async (under) => {
@@ -895,6 +1105,73 @@ function ledgerEntry(key: string, change: Partial<LedgerEntry> = {}): LedgerEntr
     rowsRejected: 0,
     destination: `sales_data_processed/RUN/${key}`,
     ...change,
+  };
+}
+
+/** A run's ledger: a file all of whose rows are in the marts, and everything that is not. */
+const REJECTED_LEDGER: readonly LedgerEntry[] = [
+  ledgerEntry("whole.csv", { status: "rejected", reason: "missing_columns", rowsRead: 0, rowsAccepted: 0 }),
+  ledgerEntry("good.csv"),
+  ledgerEntry("partly.csv", { rowsRead: 5, rowsAccepted: 2, rowsRejected: 3 }),
+  ledgerEntry("twin.csv", { status: "duplicate", reason: "same_content", rowsRead: 0, rowsAccepted: 0 }),
+];
+const BAD_ROWS = { kind: "rows", runId: FIRST, key: "partly.csv" } as const;
+const BAD_FILE = { kind: "file", runId: FIRST, key: "whole.csv" } as const;
+
+/** What a replay puts back of a file. */
+interface ReplayContent extends Pick<ReplayedFile, "kind" | "runId" | "key"> {
+  readonly lines: readonly number[];
+  /** Left out: that of `composed` for rows, none for a whole file. */
+  readonly sha256?: string;
+}
+
+function landingKey(runId: string, { key }: { key: string }): string {
+  return `r/${runId}/${key}`;
+}
+
+/** What a replay commits; like a run it may have moves. */
+async function newReplay(
+  under: DatabaseUnderTest,
+  runId: string,
+  token: number,
+  contents: readonly ReplayContent[],
+  moves: readonly MoveOrder[] = [],
+): Promise<Commit> {
+  const linesFile = join(under.folder, `${crypto.randomUUID()}.lines`);
+  const lines = contents.flatMap((content, i) => content.lines.map((line) => `${2 * i}\t${line}\n`));
+  await Deno.writeTextFile(linesFile, lines.join(""));
+  const files = contents.map(({ lines, ...content }, i): ReplayedFile => ({
+    number: 2 * i,
+    sha256: content.kind === "rows" ? sha256("composed") : null,
+    ...content,
+    landingKey: landingKey(runId, content),
+    lineCount: lines.length,
+  }));
+  const replayed = { files, linesFile, lineCount: lines.length };
+  return { ...await newCommit(under, runId, token, { moves }), replayed };
+}
+
+async function commitReplay(
+  under: DatabaseUnderTest,
+  runId: string,
+  contents: readonly ReplayContent[],
+): Promise<Commit> {
+  const commit = await newReplay(under, runId, await begin(under.database, runId), contents);
+  assert.equal(await under.database.commit(commit), "committed");
+  return commit;
+}
+
+async function replayedCounts(database: Database): Promise<Record<string, number>> {
+  const files = await database.rejectedFiles({ runId: FIRST, key: null });
+  return Object.fromEntries(files.map(({ key, replayedCount }) => [key, replayedCount]));
+}
+
+async function lookAtReplays({ sql }: DatabaseUnderTest) {
+  return {
+    files: await sql(
+      "SELECT run_id, number, kind, source_run, line_count, sha256 FROM replayed_file ORDER BY 1, 2",
+    ),
+    rows: await sql("SELECT source_run, line, run_id FROM replayed_row ORDER BY 1, 2"),
   };
 }
 

@@ -69,12 +69,19 @@ export class DocumentedPolicy {
   /**
    * The document, for a bucket of that name and users in place of the roles.
    *
+   * @param userOf `null` for a role that is left out, whole: the server's attributes hold no more than these need.
    * @param leftOut Of its permissions those that are not given: of one statement, for one action.
    */
-  text(bucket: string, userOf: (role: string) => string, leftOut: readonly Permission[] = []): string {
-    const Statement = this.#document.Statement.flatMap((statement) =>
-      statement.Sid === leftOut[0]?.statement ? without(statement, leftOut) : [statement]
-    );
+  text(
+    bucket: string,
+    userOf: (role: string) => string | null,
+    leftOut: readonly Permission[] = [],
+  ): string {
+    const Statement = this.#document.Statement
+      .filter(({ Principal }) => userOf(Principal.AWS.slice(ROLE.length)) !== null)
+      .flatMap((statement) =>
+        statement.Sid === leftOut[0]?.statement ? without(statement, leftOut) : [statement]
+      );
     // Without white space: the server keeps it in an attribute of a folder, which has 4 KiB on some file systems.
     return JSON.stringify({ ...this.#document, Statement }).replaceAll(BUCKET, `arn:aws:s3:::${bucket}`)
       .replaceAll(new RegExp(`"${ROLE}(\\w+)"`, "g"), (_, role) => JSON.stringify(userOf(role)));

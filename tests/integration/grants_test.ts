@@ -14,6 +14,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import pMap from "p-map";
 import { CHECKS } from "../golden_nights.ts";
+import type { ReplaySummary } from "../support/replay.ts";
 import { parseSummary, runTask, type TaskResult } from "../support/task.ts";
 import { readTree, type Tree } from "../support/tree.ts";
 import { goldenPath } from "../support/workspace.ts";
@@ -35,6 +36,8 @@ const STAGES = {
 type Stage = keyof typeof STAGES;
 const STAGE_NAMES = Object.keys(STAGES) as Stage[];
 const ROLES = STAGE_NAMES.filter((stage) => STAGES[stage]);
+/** The role of the one command that is no stage. */
+const REPLAY = "replay";
 /** The account of the database that may make tables. */
 const MIGRATION = "migration";
 const PASSWORD = "canary 'pass\"word";
@@ -51,7 +54,7 @@ Deno.test.beforeAll(async () => {
   proxy = await MissingKeyProxy.start(servers.s3);
   policy = await DocumentedPolicy.read();
   grants = await readGrants();
-  for (const role of [...ROLES, "pipeline"]) {
+  for (const role of [...ROLES, REPLAY, "pipeline"]) {
     users.set(role, await servers.s3.createUser(`nightly-marts-${role}`));
   }
 });
@@ -64,10 +67,19 @@ Deno.test.afterAll(async () => {
 async function runAs(
   task: string,
   { bucket, mariadb, ...workspace }: RemoteDeployment,
-  rights: { user: string; grantsOf: readonly string[]; leftOut?: readonly Permission[] },
+  rights: {
+    user: string;
+    grantsOf: readonly string[];
+    leftOut?: readonly Permission[];
+    flags?: readonly string[];
+  },
 ): Promise<TaskResult> {
-  const { user, grantsOf, leftOut = [] } = rights;
-  const nameOf = (role: string) => users.get(user === "pipeline" ? user : role)?.accessKeyId ?? "";
+  const { user, grantsOf, leftOut = [], flags = [] } = rights;
+  // Either the stages' or replay's: the pipeline has not the rights of replay, and both are too long for the server.
+  const nameOf = (role: string) =>
+    (user === REPLAY) === (role === REPLAY)
+      ? users.get(user === "pipeline" ? user : role)?.accessKeyId ?? ""
+      : null;
   await bucket.setPolicy(policy.text(bucket.name, nameOf, leftOut));
   const listed = policy.permissions.filter((permission) =>
     permission.action === "s3:ListBucket" && !leftOut.includes(permission)
@@ -85,7 +97,7 @@ async function runAs(
   Object.assign(config.database, { user: account, password: PASSWORD });
   const path = join(workspace.folder, `${user}.jsonc`);
   await Deno.writeTextFile(path, JSON.stringify(config));
-  return await runTask(task, ["--config", path, "--json"]);
+  return await runTask(task, ["--config", path, "--json", ...flags]);
 }
 
 /** Runs a stage with its documented rights, or not all of them. */
@@ -170,7 +182,7 @@ Deno.test("stages are stopped or leave work undone, and nothing worse, when one 
 
   let last: TaskResult | undefined;
   for (const stage of STAGE_NAMES) {
-    const permissions = policy.permissions.filter(({ role }) => role === stage);
+    const permissions = policy.permissions.filter(({ role, on }) => role === stage && on !== REPLAYED);
     const usual = permissions.filter((permission) => !isForMissing(permission));
     if (usual.length > 0) await tryWithout(test, deployment, stage, usual);
     const forMissing = permissions.filter(isForMissing);
@@ -185,6 +197,146 @@ Deno.test("stages are stopped or leave work undone, and nothing worse, when one 
   assert.deepEqual(await bucket.openUploads(), []);
   if (last) await assertNight(test, deployment, { number: 2, before, last });
 });
+
+/** Where replays put things back; upload has to do with it only where a replay was killed after its commit. */
+const REPLAYED = "sales_data/replay/*";
+
+/** A deployment after a golden night that rejects files and rows, and what a replay is told to put back of it. */
+async function afterNight(): Promise<{ deployment: RemoteDeployment; flags: readonly string[] }> {
+  const deployment = await prepareDeployment("pipeline");
+  await deliverNight(deployment, 2);
+  return { deployment, flags: ["--run", parseSummary(await passPipeline(deployment)).runId] };
+}
+
+async function runReplay(
+  deployment: RemoteDeployment,
+  flags: readonly string[],
+  leftOut: readonly Permission[] = [],
+): Promise<TaskResult & { summary: ReplaySummary }> {
+  const rights = { user: REPLAY, grantsOf: [REPLAY], leftOut, flags };
+  const result = await runAs(REPLAY, deployment, rights);
+  return { ...result, summary: JSON.parse(result.stdout) };
+}
+
+/** Objects and moves, the same however often a replay was tried before. */
+async function readReplayed(deployment: RemoteDeployment, runId: string | null) {
+  const { published, staged, moves, cutOff } = await readState(deployment);
+  const text = JSON.stringify({
+    keys: published.keys,
+    staged,
+    moves: moves.map(({ to, outcome }) => [to, outcome]),
+    cutOff,
+  });
+  return JSON.parse(text.replaceAll(runId ?? "", "REPLAY"));
+}
+
+Deno.test("replay puts back what it is told to, and is stopped or leaves something out, when one permission is left out", async (test) => {
+  const { deployment, flags } = await afterNight();
+  await using _ = deployment;
+  const { bucket } = deployment;
+  // Something to sweep: an object, and an upload, of a run that died.
+  await deployment.mariadb.sql(
+    "INSERT INTO pipeline_run (run_id, token, state, config_hash, started_at) VALUES ('20230401T020000Z-dead', 0, 'abandoned', '', NOW())",
+  );
+  await bucket.put("_staging/20230401T020000Z-dead/1", new Uint8Array(1));
+  const cutOff = { Bucket: bucket.name, Key: "_staging/20230401T020000Z-dead/0" };
+  await servers.s3.client.send(new CreateMultipartUploadCommand(cutOff));
+  const putBack = await saveAll(deployment, "tried");
+  const passed = await runReplay(deployment, flags);
+  assert.equal(passed.code, 0, passed.text);
+  assert.deepEqual(passed.summary.leftOut, []);
+  assert.ok(passed.summary.counts.rows > 0 && passed.summary.counts.files > 0, passed.text);
+  const expected = await readReplayed(deployment, passed.summary.runId);
+  const permissions = policy.permissions.filter(({ role }) => role === REPLAY);
+  for (const permission of permissions) {
+    const { statement, action, on } = permission;
+    await test.step(`without ${action} on ${on || "the bucket"} (${statement})`, async () => {
+      await putBack();
+      if (isForMissing(permission)) await loseReplayed(deployment, flags, on);
+      const { summary, ...result } = await runReplay(deployment, flags, [permission]);
+      if (on === REPLAYED) {
+        assert.equal(result.code, 0, result.text);
+        assert.match(result.stderr, /stays pending: .*access denied/, result.text);
+        assert.ok(summary.pendingMoves > 0);
+      } else if (/^sales_data_(processed|error)\//.test(on)) {
+        assert.equal(result.code, 0, result.text);
+        assert.ok(summary.leftOut.some(({ reason }) => reason === "access_denied"), result.text);
+      } else {
+        assertStopped(result);
+      }
+      if (isForMissing(permission)) return;
+      const whole = await runReplay(deployment, flags);
+      assert.equal(whole.code, 0, whole.text);
+      const id = summary.replayed.length > 0 ? summary.runId : whole.summary.runId;
+      const normalised = await readReplayed(deployment, id);
+      // What could be put back at first has another id than the rest.
+      const other = JSON.parse(JSON.stringify(normalised).replaceAll(whole.summary.runId ?? "", "REPLAY"));
+      assert.deepEqual(withoutRecords(other), withoutRecords(expected));
+    });
+  }
+});
+
+Deno.test("upload finishes a replay that was cut off, and leaves it pending, when one permission is left out", async (test) => {
+  const { deployment, flags } = await afterNight();
+  await using _ = deployment;
+  const { summary, text } = await runReplay(deployment, flags, mayNotPutBack());
+  assert.ok(summary.pendingMoves > 0, text);
+  for (const stage of STAGE_NAMES.slice(0, STAGE_NAMES.indexOf("upload"))) await passStage(deployment, stage);
+  const putBack = await saveAll(deployment, "tried");
+  const openMoves = () => readMoves(deployment.mariadb, "outcome IS NULL");
+  for (
+    const permission of policy.permissions.filter(({ role, on }) => role === "upload" && on === REPLAYED)
+  ) {
+    await test.step(`without ${permission.action} (${permission.statement})`, async () => {
+      await putBack();
+      if (isForMissing(permission)) await loseObjects(deployment, "move", "publish");
+      const result = await runStage(deployment, "upload", [permission]);
+      assert.equal(result.code, 0, result.text);
+      assert.match(result.stderr, /stays pending: .*access denied/, result.text);
+      assert.equal((await openMoves()).length, summary.pendingMoves);
+      await passStage(deployment, "upload");
+      assert.deepEqual(await openMoves(), []);
+    });
+  }
+  await putBack();
+  for (const stage of STAGE_NAMES.slice(STAGE_NAMES.indexOf("upload"))) await passStage(deployment, stage);
+  const landed = (await deployment.bucket.keys("sales_data/replay/")).sort();
+  assert.deepEqual(landed, summary.replayed.map(({ destination }) => destination).sort());
+});
+
+/** The permission without which a replay commits what it puts back, and cannot put it in its place. */
+function mayNotPutBack(): Permission[] {
+  return policy.permissions.filter(({ role, action, on }) =>
+    role === REPLAY && action === "s3:PutObject" && on === REPLAYED
+  );
+}
+
+/** Sorted, and without the completion records: two replays have two. */
+function withoutRecords({ keys, moves, ...rest }: { keys: string[]; moves: unknown[] }) {
+  return {
+    ...rest,
+    keys: keys.filter((key) => !key.startsWith("_runs/")).sort(),
+    moves: moves.map((move) => JSON.stringify(move)).sort(),
+  };
+}
+
+/** Loses the objects that a replay reads, or those that one has put back when it was cut off. */
+async function loseReplayed(
+  deployment: RemoteDeployment,
+  flags: readonly string[],
+  on: string,
+): Promise<void> {
+  if (on === REPLAYED) {
+    const { summary, text } = await runReplay(deployment, flags, mayNotPutBack());
+    assert.ok(summary.pendingMoves > 0, text);
+  }
+  const keys = [...await deployment.bucket.keys(""), ""].filter((key) =>
+    matches(key, on) || key.startsWith("_staging/")
+  );
+  await pMap(keys, async (Key) => {
+    await servers.s3.client.send(new DeleteObjectCommand({ Bucket: deployment.bucket.name, Key }));
+  }, { concurrency: 8 });
+}
 
 /** Runs the stage without each of the permissions, and then with it, which must come to the same as at once. */
 async function tryWithout(
@@ -283,14 +435,17 @@ async function assertPending(
 }
 
 /** Ends the stage before its moves are done, and loses the objects that are to be moved. */
-async function loseObjects(deployment: RemoteDeployment, stage: Stage): Promise<void> {
+async function loseObjects(
+  deployment: RemoteDeployment,
+  stage: Stage,
+  kind = stage === "upload" ? "publish" : "archive",
+): Promise<void> {
   if (stage === "upload") {
     const deleting = ({ statement, action }: Permission) =>
       statement === "UploadSweepsStaging" && action === "s3:DeleteObject";
     await runStage(deployment, stage, policy.permissions.filter(deleting));
   }
   const { bucket, mariadb } = deployment;
-  const kind = stage === "upload" ? "publish" : "archive";
   const moves = await readMoves(mariadb, `kind = '${kind}' AND outcome IS NULL`);
   assert.ok(moves.length > 0);
   await pMap(moves.flatMap(({ from, to }) => [from, to]), async (Key) => {

@@ -662,6 +662,8 @@ Deno.test("readOnly changes nothing, and takes own tables that are missing for e
   assert.deepEqual((await under.sql("SHOW TABLES")).length, 4);
 });
 
+const NO_TOTALS = { files: [], rowCount: 0, totalSales: "0.00" };
+
 /** What the account of each stage needs, by table; `*` stands for the whole database. */
 const GRANTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   download: {
@@ -676,6 +678,8 @@ const GRANTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     pending_move: "SELECT",
     customers_data_mart: "SELECT",
     sales_team_data_mart: "SELECT",
+    replayed_file: "SELECT",
+    replayed_row: "SELECT",
   },
   upload: {
     "*": "CREATE TEMPORARY TABLES",
@@ -693,6 +697,18 @@ const GRANTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     pending_move: "SELECT, UPDATE",
   },
   cleanup: { pipeline_lease: "SELECT, UPDATE", pipeline_run: "SELECT", pending_move: "SELECT" },
+  replay: {
+    "*": "CREATE TEMPORARY TABLES",
+    pipeline_schema: "SELECT, UPDATE",
+    pipeline_lease: "SELECT, UPDATE",
+    pipeline_run: "SELECT, INSERT, UPDATE",
+    source_file: "SELECT",
+    pending_move: "SELECT, INSERT, UPDATE",
+    replayed_file: "SELECT, INSERT",
+    replayed_row: "SELECT, INSERT",
+    customers_data_mart: "SELECT",
+    sales_team_data_mart: "SELECT",
+  },
 };
 
 Deno.test("the documented grants are enough for every stage, and none is too many", async (test) => {
@@ -732,6 +748,7 @@ Deno.test("the documented grants are enough for every stage, and none is too man
       await database.pendingMoves("archive");
       await database.acceptedContent(["c0ffee"]);
       await database.knownKeys(["a.csv"]);
+      await database.newByLineage([{ key: "a.csv", sha256: "c0ffee" }]);
       await database.snapshot(under.folder);
       await database.finishRun(runId, "nothing-to-do");
       await database.releaseLease(token);
@@ -774,6 +791,41 @@ Deno.test("the documented grants are enough for every stage, and none is too man
       await database.unfinishedRuns();
       await database.renewLease(1, LONG);
       await database.releaseLease(1);
+    },
+    async replay(database) {
+      await database.prepare();
+      const runId = `run-${++serial}`;
+      const token = await begin(database, runId);
+      await database.binding();
+      await database.bind();
+      await database.knownRuns([runId]);
+      await database.rejectedFiles({ runId: null, key: null });
+      const file = { runId, key: "a.csv" };
+      await database.runFiles(runId);
+      await database.replayedLines(file, 0);
+      const linesFile = join(under.folder, "lines.tsv");
+      await Deno.writeTextFile(linesFile, "0\t2\n");
+      const move = { from: "a", to: "b", etag: "e", sizeBytes: 1, lastModified: null, localCopy: null };
+      await database.commit({
+        runId,
+        token,
+        customerTotals: NO_TOTALS,
+        salesTotals: NO_TOTALS,
+        incentivePercent: "1",
+        ledger: [],
+        moves: [{ ...move, kind: "publish" }],
+        replayed: {
+          files: [{ ...file, number: 0, kind: "rows", landingKey: "b", lineCount: 1, sha256: "c0ffee" }],
+          linesFile,
+          lineCount: 1,
+        },
+      });
+      await settleAll(database);
+      await database.unfinishedRuns();
+      await database.publishedObjects(runId);
+      await database.finishRun(runId, "published");
+      await database.renewLease(token, LONG);
+      await database.releaseLease(token);
     },
   };
   async function settleAll(database: Database) {

@@ -37,13 +37,18 @@ async function createDeployment(): Promise<RemoteDeployment> {
   return deployment;
 }
 
-function runStage(deployment: RemoteDeployment, stage: Stage, permissions: Permissions): Promise<TaskResult> {
-  if (STAGES[stage]) {
+function runStage(
+  deployment: RemoteDeployment,
+  stage: Stage | "replay",
+  permissions: Permissions,
+  flags: readonly string[] = [],
+): Promise<TaskResult> {
+  if (stage !== "replay" && STAGES[stage]) {
     return runTask(stage, ["--work-dir", deployment.workDir, "--json"], {
       permissions: flagsOf(permissions),
     });
   }
-  return runTask(stage, ["--config", deployment.config, "--json"], {
+  return runTask(stage, ["--config", deployment.config, "--json", ...flags], {
     permissions: [...flagsOf(permissions), IGNORED_ENVIRONMENT],
     env: { [PASSWORD]: deployment.mariadb.account.password },
   });
@@ -69,11 +74,11 @@ Deno.test("stages make a night complete with exactly these permissions, and stop
     ["HOME", 'Requires sys access to "uid"'],
   ];
   let last: TaskResult | undefined;
-  for (const stage of STAGE_NAMES) {
+  const leaveOut = async (stage: Stage | "replay", flags: readonly string[] = []) => {
     await using saved = await saveWorkspace(deployment);
     for (const { kind, value, permissions } of leaveOutEach(table[stage])) {
       await test.step(`${stage} without ${kind} ${value.replace(deployment.folder, "")}`, async () => {
-        const result = await runStage(deployment, stage, permissions);
+        const result = await runStage(deployment, stage, permissions, flags);
         const isConfig = value === deployment.config || value === PASSWORD;
         assert.equal(result.code, isConfig ? 78 : 77, result.text);
         assert.ok(parseSummary(result).error, result.text);
@@ -84,6 +89,9 @@ Deno.test("stages make a night complete with exactly these permissions, and stop
       // In the bucket and the database no stage has done anything by then but staging, which it does anew.
       await saved.putBack();
     }
+  };
+  for (const stage of STAGE_NAMES) {
+    await leaveOut(stage);
     last = await runStage(deployment, stage, table[stage]);
     assert.equal(last.code, 0, last.text);
   }
@@ -92,6 +100,12 @@ Deno.test("stages make a night complete with exactly these permissions, and stop
   const after = await readTree(deployment.store);
   const night = { number: 1, workspace: deployment, summary: parseSummary(last), before, after };
   for (const [what, check] of CHECKS) await test.step(what, () => check(night));
+
+  const flags = ["--run", night.summary.runId];
+  await leaveOut("replay", flags);
+  const replayed = await runStage(deployment, "replay", table.replay, flags);
+  assert.equal(replayed.code, 0, replayed.text);
+  assert.ok((await deployment.bucket.keys("sales_data/replay/")).length > 0, replayed.text);
 });
 
 Deno.test("stages name the permission and exit with 77, when the environment is closed and not ignored", async () => {

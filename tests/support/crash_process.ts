@@ -1,5 +1,5 @@
 /**
- * Pipelines as processes that a test can watch, signal and kill while they run.
+ * Pipelines and replays as processes that a test can watch, signal and kill while they run.
  *
  * @module
  */
@@ -26,8 +26,17 @@ export interface Running {
 
 /** Starts `pipeline --json`; with a point the same by the tests' own entry point. */
 export function startPipeline(config: string, point?: CrashPoint): Running {
+  return start("pipeline", ["--config", config, "--json"], point);
+}
+
+/** Starts `replay --json` with these flags. */
+export function startReplay(config: string, flags: readonly string[], point?: CrashPoint): Running {
+  return start("replay", ["--config", config, "--json", ...flags], point);
+}
+
+function start(task: "pipeline" | "replay", args: readonly string[], point?: CrashPoint): Running {
   const started = performance.now();
-  const process = commandOf(["--config", config, "--json"], point).spawn();
+  const process = commandOf(task, args, point).spawn();
   const reached = Promise.withResolvers<void>();
   // Not every test waits for it.
   reached.promise.catch(() => {});
@@ -39,7 +48,7 @@ export function startPipeline(config: string, point?: CrashPoint): Running {
       process.status,
     ]);
     hasEnded = true;
-    const text = `pipeline ended with ${signal ?? code}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`;
+    const text = `${task} ended with ${signal ?? code}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`;
     reached.reject(new Error(`never at ${JSON.stringify(point)}: ${text}`));
     return { code, signal, stdout, stderr, text, durationMs: performance.now() - started };
   };
@@ -58,13 +67,13 @@ export function summaryOf(ended: Ended): Summary {
   return parseSummary(ended);
 }
 
-function commandOf(args: readonly string[], point?: CrashPoint): Deno.Command {
-  if (!point) return taskCommand("pipeline", args);
-  const flags = project.tasks.pipeline.split(" ").slice(1, -1);
+function commandOf(task: "pipeline" | "replay", args: readonly string[], point?: CrashPoint): Deno.Command {
+  if (!point) return taskCommand(task, args);
+  const flags = project.tasks[task].split(" ").slice(1, -1);
   return new Deno.Command(Deno.execPath(), {
     args: [...flags, "--allow-run", "tests/support/killing_pipeline.ts", ...args],
     cwd: REPOSITORY,
-    env: { NO_COLOR: "1", CRASH_POINT: JSON.stringify(point) },
+    env: { NO_COLOR: "1", CRASH_TASK: task, CRASH_POINT: JSON.stringify(point) },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

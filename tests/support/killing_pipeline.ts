@@ -1,16 +1,17 @@
 /**
- * The pipeline task as a crash test starts it: the product itself, whose store, database and engine are watched from
+ * The pipeline or the replay task as a crash test starts it: the product itself, whose store, database and engine are watched from
  * outside. At one chosen call it says so on stderr and kills itself, stops itself, or goes on for the test to act.
  *
- * Run like `tasks/pipeline.ts`, with `--allow-run` (Deno asks for it where a process signals itself) and the point as
- * JSON in `CRASH_POINT`.
+ * Run like `tasks/pipeline.ts`, with `--allow-run` (Deno asks for it where a process signals itself), the point as
+ * JSON in `CRASH_POINT`, and which of the tasks in `CRASH_TASK`.
  *
  * @module
  */
 import { DuckDBConnection } from "@duckdb/node-api";
-import { main, openDatabase, openStore } from "../../lib/command.ts";
+import { main, openDatabase, openStore, type Task } from "../../lib/command.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
+import { replayTask } from "../../tasks/replay.ts";
 import { AT_POINT, type CrashPoint } from "./crash_point.ts";
 
 /** A database file stays open for a moment after a call; this is longer. */
@@ -121,13 +122,14 @@ function textOf(args: readonly unknown[]): string {
 if (import.meta.main) {
   const watch = new Watch(JSON.parse(Deno.env.get("CRASH_POINT") ?? "{}"));
   watch.watchStatements();
-  await main({
+  const night: Task = {
     name: "pipeline",
     description: "Runs all stages of a night and crashes at a point.",
     options: ["dry-run"],
     releaseLease: true,
     run: pipeline,
-  }, {
+  };
+  await main(Deno.env.get("CRASH_TASK") === "replay" ? replayTask() : night, {
     async openStore(config, options) {
       return watch.watch("store", await openStore(config, options));
     },

@@ -31,8 +31,11 @@ export type Permissions = Readonly<
   Partial<Record<"read" | "write" | "ffi" | "net" | "env" | "sys", readonly string[]>>
 >;
 
-/** By stage, what it has to be allowed. */
-export type PermissionTable = Readonly<Record<Stage, Permissions>>;
+/** By stage, what it has to be allowed; and replay, which is none. */
+export type PermissionTable = Readonly<Record<Stage | "replay", Permissions>>;
+
+/** Where replays put things back; upload writes there only where a replay was killed after its commit. */
+export const REPLAYED = "sales_data/replay";
 
 const FFI = [join(REPOSITORY, "node_modules")];
 
@@ -58,6 +61,7 @@ export function embeddedPermissions({ config, store, workDir }: Workspace): Perm
         "sales_data_mart",
         "sales_partitioned_data_mart",
         "sales_data_error",
+        REPLAYED,
       ),
       ffi: FFI,
     },
@@ -67,6 +71,7 @@ export function embeddedPermissions({ config, store, workDir }: Workspace): Perm
       ffi: FFI,
     },
     cleanup: { read: [config, workDir], write: [workDir], ffi: FFI },
+    replay: { read, write: writes(".nightly-marts", "_staging", "_runs", REPLAYED), ffi: FFI },
   };
 }
 
@@ -98,6 +103,7 @@ export function remotePermissions({ config, workDir }: Workspace, places: Remote
     upload: { ...remote, ffi: FFI },
     move: remote,
     cleanup: { ...files, net: [mysql], env: [passwordVariable] },
+    replay: { ...remote, ffi: FFI },
   };
 }
 

@@ -43,7 +43,9 @@ for (const { rejectShare, counts } of SHARES) {
       const chain = chainOf(100, rejectShare);
       const files = await generateDelivery(join(folder, "delivery"), chain);
       const texts = await Promise.all(files.map((file) => Deno.readTextFile(file)));
-      const rows = texts.flatMap((text) => text.trimEnd().split("\n").slice(1)).map((line) => line.split(","));
+      const rows = texts.flatMap((text) => text.trimEnd().split("\n").slice(1)).map((line) =>
+        line.split(",")
+      );
       assert.equal(rows.length, 100);
       const found = {
         missing_value: rows.filter((fields) => fields[4] === "").length,

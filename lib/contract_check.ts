@@ -385,7 +385,7 @@ async function nameLines(group: Group, { engine, config: { csv } }: CheckContext
     const files = group.files.map(({ path }) => path);
     const maxLineBytes = csv.maxRowBytes * NORMALISED_GROWTH + NORMALISED_HEAD_BYTES;
     await engine.nameText("text_lines", { ...text, files, skipLines: 0, maxLineBytes });
-    await engine.nameQuery("lines", "SELECT *, 0 AS line_number FROM text_lines");
+    await engine.nameQuery("lines", "SELECT *, NULL::BIGINT AS line_number FROM text_lines");
     return {
       form: NORMALISED_FORM,
       plainDelimiter: null,
@@ -424,16 +424,17 @@ async function siftRows(
   if (sifted.rowCount === 0) return { accepted: [], rejects: [] };
   await engine.nameParquet("sifted", sifted.files);
   const easy = await writeParquet(easyRowsSql("sifted", header), `${folder}-easy`, context);
-  await engine.nameQuery("other_lines", otherLinesSql("sifted"));
-  await lines.nameRows("other_lines");
-  const others = await writeParquet(
-    acceptedRowsSql("checked_rows", header, contract),
-    `${folder}-others`,
-    context,
-  );
-  const rejected = await rejectRows(group, lines, `${folder}-rejects`, context);
+  const accepted = [easy], rejects: Written[] = [];
+  if (easy.rowCount < sifted.rowCount) {
+    await engine.nameQuery("other_lines", otherLinesSql("sifted"));
+    await lines.nameRows("other_lines");
+    const others = acceptedRowsSql("checked_rows", header, contract);
+    accepted.push(await writeParquet(others, `${folder}-others`, context));
+    rejects.push(await rejectRows(group, lines, `${folder}-rejects`, context));
+  }
+  // It is as large as all the others together.
   await Deno.remove(`${folder}-sifted`, { recursive: true });
-  return { accepted: [easy, others], rejects: [rejected] };
+  return { accepted, rejects };
 }
 
 async function rejectRows(

@@ -399,14 +399,12 @@ function spelledPattern({ columns, width }: BoundHeader, { delimiter, leading }:
   const other = `[^\\x{${code}}]`;
   const fields: string[] = new Array(leading + width).fill(`${other}*`);
   for (const { type, index } of columns) {
-    const pattern = spelledValue(type, other);
-    if (pattern === null) return null;
-    fields[leading + index] = pattern;
+    fields[leading + index] = spelledValue(type, other);
   }
   return fields.join(`\\x{${code}}`);
 }
 
-function spelledValue(type: ColumnType, other: string): string | null {
+function spelledValue(type: ColumnType, other: string): string {
   switch (type.kind) {
     case "integer":
       return "-?[0-9]{1,18}";
@@ -414,7 +412,7 @@ function spelledValue(type: ColumnType, other: string): string | null {
       return "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}";
     case "decimal": {
       const { precision, scale } = type;
-      if (precision === scale) return null;
+      if (precision === scale) return `-?0?[.][0-9]{1,${scale}}`;
       return `-?[0-9]{1,${precision - scale}}${scale > 0 ? `(?:[.][0-9]{1,${scale}})?` : ""}`;
     }
     case "text":

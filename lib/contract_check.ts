@@ -2,10 +2,10 @@
  * The contract check over a set of files: accepted rows as Parquet, rejected rows with line, reason and raw text.
  *
  * Files with the same header are read together. Those whose every row a scan proves to be exact are read typed, while
- * the scan goes on; of other regular files the engine casts each value and compares it with its text. A file whose
- * accepted rows are fewer than its lines is looked at again, line by line, for what is wrong with the others. Irregular
- * files are normalised first and then looked at in that way only. At the end, for each file, rows read = accepted +
- * rejected, where the rows read are counted by the scan and not by the reader.
+ * the scan goes on; where fewer rows of such a file are accepted than it has lines, the others are looked for among
+ * them. All other files are read line by line, the irregular ones once they are normalised: most rows match one pattern
+ * as a whole, and of the rest each value is looked at. At the end, for each file, rows read = accepted + rejected, where
+ * the rows read are counted by the scan and not by the reader.
  *
  * @module
  */
@@ -16,16 +16,21 @@ import type { Log } from "./log.ts";
 import {
   acceptedCountsSql,
   acceptedRowsSql,
-  acceptedSql,
   bindHeader,
   type BoundHeader,
+  easyRowsSql,
   knownKeysSql,
   layoutOf,
+  type LineForm,
+  NORMALISED_FORM,
   normalisedRowsSql,
+  otherLinesSql,
   provenSql,
   provenTypes,
+  regularForm,
   regularRowsSql,
   rejectsSql,
+  siftedSql,
   textColumns,
   unknownKeysSql,
   warningNames,
@@ -65,8 +70,6 @@ interface ReadableFile {
   readonly normalised: boolean;
   readonly header: BoundHeader;
   readonly rowCount: number;
-  /** Regular, and by the count of its delimiters every row has as many fields as the header. */
-  readonly shaped: boolean;
 }
 
 interface Group<File extends ReadableFile = ReadableFile> {
@@ -76,7 +79,7 @@ interface Group<File extends ReadableFile = ReadableFile> {
 
 /** What a check wrote, as Parquet. */
 export interface Checked {
-  /** Rows of accepted files, as `acceptedSql` gives them. */
+  /** Rows of accepted files, as `acceptedRowsSql` gives them. */
   readonly accepted: Written;
   /** Rejected rows, as `rejectsSql` gives them. */
   readonly rejects: Written;
@@ -126,53 +129,33 @@ export async function checkFiles(
     await reading.catch(() => {});
   }
   const read = await dropRows(given, await reading, "source_key", target("proven-only"), context);
-  const shaped = [...proven, ...regular.filter((found) => found.shaped)];
-  let accepted = await dropUnknownKeys(proven, read, target("known"), context);
-  const byCasts: Written[] = [];
-  for (const [index, group] of groupByHeader(regular.filter((found) => found.shaped)).entries()) {
-    byCasts.push(await acceptRegular(group, target(`regular-${index}`), context));
-  }
-  await countAccepted(regular, joinWritten(byCasts), context);
-  accepted.push(...byCasts);
-  const suspects = shaped.filter(({ file, rowCount }) => file.rowsAccepted < rowCount);
-  let rejects: Written[] = [];
+  const accepted = await dropUnknownKeys(proven, read, target("known"), context);
+  // As far as they are proven: a row may still break a rule, name a day that does not exist, or have an unknown key.
+  const suspects = proven.filter(({ file, rowCount }) => file.rowsAccepted < rowCount);
+  const rejects: Written[] = [];
   for (const [index, group] of groupByHeader(suspects).entries()) {
-    await nameRegularRows(group, context);
-    const { delimiter } = context.config.csv;
-    rejects.push(await rejectRows(group, target(`regular-rejects-${index}`), context, delimiter));
+    const lines = await nameLines(group, context);
+    const { files } = await writeParquet(
+      otherLinesSql(`(${siftedSql("lines", group.header, context.config.contract, lines.form)})`),
+      target(`suspect-${index}`),
+      context,
+    );
+    if (files.length === 0) continue;
+    await context.engine.nameParquet("other_lines", files);
+    await lines.nameRows("other_lines");
+    rejects.push(await rejectRows(group, lines, target(`suspect-rejects-${index}`), context));
   }
-  await countRejects(suspects, joinWritten(rejects), context);
-
-  // Where that does not account for every row, the reader took one for what it is not: the file is read line by line.
-  const misread = suspects.filter(({ file, rowCount }) => file.rowsAccepted + file.rowsRejected !== rowCount);
-  accepted = await dropRows(misread, accepted, "source_key", target("read-right"), context);
-  rejects = await dropRows(misread, rejects, "file_id", target("rejects-read-right"), context);
-  for (const { file } of misread) {
-    Object.assign(file, { rowsAccepted: 0, rowsRejected: 0, rejects: {}, warnings: {} });
-  }
-
-  const byLine = [...regular.filter((found) => !found.shaped), ...misread];
-  const careful: { accepted: Written[]; rejects: Written[] } = { accepted: [], rejects: [] };
-  for (
-    const [name, part, nameRows] of [["line", byLine, nameRegularRows], [
-      "irregular",
-      irregular,
-      nameNormalisedRows,
-    ]] as const
-  ) {
+  const byLine: Written[] = [];
+  for (const [name, part] of [["regular", regular], ["irregular", irregular]] as const) {
     for (const [index, group] of groupByHeader(part).entries()) {
-      await nameRows(group, context);
-      const sql = acceptedRowsSql("checked_rows", group.header, context.config.contract);
-      careful.accepted.push(await writeParquet(sql, target(`${name}-${index}`), context));
-      const plainDelimiter = name === "line" ? context.config.csv.delimiter : null;
-      const rejected = await rejectRows(group, target(`${name}-rejects-${index}`), context, plainDelimiter);
-      careful.rejects.push(rejected);
+      const sifted = await siftRows(group, target(`${name}-${index}`), context);
+      byLine.push(...sifted.accepted);
+      rejects.push(...sifted.rejects);
     }
   }
-  await countAccepted([...byLine, ...irregular], joinWritten(careful.accepted), context);
-  await countRejects([...byLine, ...irregular], joinWritten(careful.rejects), context);
-  accepted.push(...careful.accepted);
-  rejects.push(...careful.rejects);
+  await countAccepted([...regular, ...irregular], joinWritten(byLine), context);
+  await countRejects([...suspects, ...regular, ...irregular], joinWritten(rejects), context);
+  accepted.push(...byLine);
 
   const readable = [...proven, ...regular, ...irregular];
   for (const { file, rowCount } of readable) {
@@ -222,7 +205,7 @@ async function findHopeful(
     );
     const header = proof && layoutFor(proof.header)?.header;
     if (header) {
-      hopeful.set(file, { file, path, normalised: false, header, rowCount: 0, shaped: true, proof });
+      hopeful.set(file, { file, path, normalised: false, header, rowCount: 0, proof });
     }
   }
   return hopeful;
@@ -242,14 +225,10 @@ async function openFile(
   if (scan.kind === "not_utf8") return reject(file, "not_utf8", "it is not UTF-8 text");
   let names: readonly string[],
     rowCount: number,
-    shaped = false,
     malformed: { line: number; detail: string } | null = null;
   if (scan.kind === "regular") {
     names = scan.header.split(csv.delimiter);
     rowCount = scan.rowCount;
-    // As many delimiters as rows of that width have. DuckDB leaves out a row with too few fields, which is noticed,
-    // but takes one with more where those are empty.
-    shaped = scan.delimiterCount === (rowCount + 1) * (names.length - 1);
   } else {
     const normalised = join(folder, "normalised", `${file.id}.txt`);
     const result = await normaliseCsv(path, normalised, csv, signal);
@@ -269,7 +248,7 @@ async function openFile(
     file.line = malformed.line;
     return reject(file, "malformed_csv", `line ${malformed.line}: ${malformed.detail}`);
   }
-  return header && { file, path, normalised: scan.kind === "irregular", shaped, header, rowCount };
+  return header && { file, path, normalised: scan.kind === "irregular", header, rowCount };
 }
 
 function reject(file: SourceFile, reason: string, detail: string): null {
@@ -289,12 +268,15 @@ function groupByHeader<File extends ReadableFile>(files: readonly File[]): Group
   return [...groups.values()];
 }
 
-async function nameSource(group: Group, engine: Engine): Promise<void> {
-  let firstRow = 1;
-  const rows = group.files.map(({ file, path, rowCount }) => {
-    const row = { filename: path, source_key: file.key, file_id: file.id, first_row: firstRow };
-    firstRow += rowCount;
-    return row;
+/** @param parts Files whose rows are numbered one after the other. */
+async function nameSource(parts: readonly (readonly ReadableFile[])[], engine: Engine): Promise<void> {
+  const rows = parts.flatMap((files) => {
+    let firstRow = 1;
+    return files.map(({ file, path, rowCount }) => {
+      const row = { filename: path, source_key: file.key, file_id: file.id, first_row: firstRow };
+      firstRow += rowCount;
+      return row;
+    });
   });
   const columns = { filename: "VARCHAR", source_key: "VARCHAR", file_id: "BIGINT", first_row: "BIGINT" };
   await engine.nameValues("source", columns, rows);
@@ -320,7 +302,7 @@ async function acceptHopeful(
     }
     const others = group.files.filter((file) => !large.includes(file));
     if (others.length > 0) {
-      await nameSource({ ...group, files: others }, engine);
+      await nameSource([others], engine);
       await nameTyped("typed", others.map(({ path }) => path), group.header, context);
       selects.push("SELECT t.*, s.source_key FROM typed t JOIN source s ON t.filename = s.filename");
     }
@@ -364,50 +346,102 @@ async function dropUnknownKeys(
   return [known];
 }
 
-async function acceptRegular(group: Group, folder: string, context: CheckContext): Promise<Written> {
-  const { engine, config: { csv, contract } } = context;
-  await nameSource(group, engine);
-  await engine.nameText("regular_text", {
-    files: group.files.map(({ path }) => path),
-    delimiter: csv.delimiter,
-    columns: textColumns(group.header.width),
-    skipLines: 1,
-    maxLineBytes: csv.maxRowBytes,
-  });
-  return await writeParquet(acceptedSql("regular_text", group.header, contract), folder, context);
+/** Lines are numbered by one thread; so many parts are read at once. */
+const NUMBERED_PARTS = 4;
+/** A smaller part is not worth a reader of its own. */
+const LEAST_PART_ROWS = 100_000;
+
+/** Splits files into a few parts of about as many rows, in their order. */
+function splitFiles(files: readonly ReadableFile[]): (readonly ReadableFile[])[] {
+  const rowCount = files.reduce((sum, file) => sum + file.rowCount, 0);
+  const partRows = Math.max(LEAST_PART_ROWS, rowCount / NUMBERED_PARTS);
+  const parts: ReadableFile[][] = [[]];
+  let inPart = 0;
+  for (const file of files) {
+    if (inPart >= partRows) {
+      parts.push([]);
+      inPart = 0;
+    }
+    parts.at(-1)?.push(file);
+    inPart += file.rowCount;
+  }
+  return parts;
 }
 
-async function nameRegularRows(group: Group, { engine, config: { csv } }: CheckContext): Promise<void> {
-  await nameSource(group, engine);
-  await engine.nameText("numbered_lines", {
-    files: group.files.map(({ path }) => path),
-    delimiter: NO_DELIMITER,
-    columns: ["@text"],
-    skipLines: 1,
-    maxLineBytes: csv.maxRowBytes,
-    numbered: true,
-  });
-  await engine.nameQuery("checked_rows", regularRowsSql("numbered_lines", csv.delimiter));
+/** The lines of a group's files. */
+interface Lines {
+  readonly form: LineForm;
+  /** What `rejectsSql` takes. */
+  readonly plainDelimiter: string | null;
+  /** Names the rows of such lines `checked_rows`. */
+  nameRows(lines: string): Promise<void>;
 }
 
-async function nameNormalisedRows(group: Group, { engine, config: { csv } }: CheckContext): Promise<void> {
-  await nameSource(group, engine);
-  await engine.nameText("normalised_lines", {
-    files: group.files.map(({ path }) => path),
-    delimiter: NO_DELIMITER,
-    columns: ["@text"],
-    skipLines: 0,
-    maxLineBytes: csv.maxRowBytes * NORMALISED_GROWTH + NORMALISED_HEAD_BYTES,
-  });
-  await engine.nameQuery("checked_rows", normalisedRowsSql("normalised_lines", csv.delimiter));
+/** Names the lines of a group's files `lines`. */
+async function nameLines(group: Group, { engine, config: { csv } }: CheckContext): Promise<Lines> {
+  const text = { delimiter: NO_DELIMITER, columns: ["@text"] };
+  if (group.files[0]?.normalised) {
+    await nameSource([group.files], engine);
+    const files = group.files.map(({ path }) => path);
+    const maxLineBytes = csv.maxRowBytes * NORMALISED_GROWTH + NORMALISED_HEAD_BYTES;
+    await engine.nameText("text_lines", { ...text, files, skipLines: 0, maxLineBytes });
+    await engine.nameQuery("lines", "SELECT *, NULL::BIGINT AS line_number FROM text_lines");
+    return {
+      form: NORMALISED_FORM,
+      plainDelimiter: null,
+      nameRows: (lines) => engine.nameQuery("checked_rows", normalisedRowsSql(lines, csv.delimiter)),
+    };
+  }
+  const parts = splitFiles(group.files);
+  await nameSource(parts, engine);
+  for (const [i, part] of parts.entries()) {
+    const files = part.map(({ path }) => path);
+    const options = { ...text, files, skipLines: 1, maxLineBytes: csv.maxRowBytes, numbered: true };
+    await engine.nameText(`lines_${i}`, options);
+  }
+  await engine.nameQuery("lines", parts.map((_, i) => `SELECT * FROM lines_${i}`).join(" UNION ALL "));
+  return {
+    form: regularForm(csv.delimiter),
+    plainDelimiter: csv.delimiter,
+    nameRows: (lines) => engine.nameQuery("checked_rows", regularRowsSql(lines, csv.delimiter)),
+  };
 }
 
-/** @param plainDelimiter Of regular files, whose raw text is their fields with it between them; else `null`. */
-async function rejectRows(
+/** Reads the lines once, takes the rows that are accepted easily, and looks at the others value by value. */
+async function siftRows(
   group: Group,
   folder: string,
   context: CheckContext,
-  plainDelimiter: string | null,
+): Promise<{ accepted: Written[]; rejects: Written[] }> {
+  const { engine, config: { contract } } = context;
+  const { header } = group;
+  const lines = await nameLines(group, context);
+  const sifted = await writeParquet(
+    siftedSql("lines", header, contract, lines.form),
+    `${folder}-sifted`,
+    context,
+  );
+  if (sifted.rowCount === 0) return { accepted: [], rejects: [] };
+  await engine.nameParquet("sifted", sifted.files);
+  const easy = await writeParquet(easyRowsSql("sifted", header), `${folder}-easy`, context);
+  const accepted = [easy], rejects: Written[] = [];
+  if (easy.rowCount < sifted.rowCount) {
+    await engine.nameQuery("other_lines", otherLinesSql("sifted"));
+    await lines.nameRows("other_lines");
+    const others = acceptedRowsSql("checked_rows", header, contract);
+    accepted.push(await writeParquet(others, `${folder}-others`, context));
+    rejects.push(await rejectRows(group, lines, `${folder}-rejects`, context));
+  }
+  // It is as large as all the others together.
+  await Deno.remove(`${folder}-sifted`, { recursive: true });
+  return { accepted, rejects };
+}
+
+async function rejectRows(
+  group: Group,
+  { plainDelimiter }: Lines,
+  folder: string,
+  context: CheckContext,
 ): Promise<Written> {
   return await writeParquet(
     rejectsSql("checked_rows", group.header, context.config.contract, plainDelimiter),

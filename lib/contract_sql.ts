@@ -109,17 +109,6 @@ export function contractSqlTypes(contract: Contract): Record<string, string> {
   return Object.fromEntries(contractColumns(contract).map(({ name, type }) => [name, sqlType(type)]));
 }
 
-/**
- * Accepted rows of a text relation: every contract column, additional_column, source_key.
- *
- * @param relation Has the columns of {@linkcode textColumns}, and `filename`, which the view `source` maps to
- * `source_key`.
- */
-export function acceptedSql(relation: string, header: BoundHeader, contract: Contract): string {
-  const field = (index: number) => identifier(`@${index}`);
-  return acceptedFrom(relation, header, contract, field, "TRUE");
-}
-
 /** SQL types of the columns that {@linkcode textColumns} names, for files whose rows are proven to be exact. */
 export function provenTypes({ columns }: BoundHeader): Map<string, string> {
   return new Map(columns.map(({ type, index }) => [`@${index}`, sqlType(type)]));
@@ -174,9 +163,116 @@ export function knownKeysSql(): string {
   }`;
 }
 
-/** The same of a relation of checked rows; see {@linkcode regularRowsSql}. */
+/** How a row stands in a line. */
+export interface LineForm {
+  /** Between its fields. */
+  readonly delimiter: string;
+  /** Fields that stand before those of the row. */
+  readonly leading: number;
+  /** Whether text is escaped; see {@link ./csv_normalise.ts}. */
+  readonly isEscaped: boolean;
+}
+
+/** Lines of normalised files: number, raw text, fields. */
+export const NORMALISED_FORM: LineForm = { delimiter: FIELD_SEPARATOR, leading: 2, isEscaped: true };
+
+/** Lines of regular files. */
+export function regularForm(delimiter: string): LineForm {
+  return { delimiter, leading: 0, isEscaped: false };
+}
+
+/**
+ * All rows of a relation of lines, sifted: most match one pattern as a whole, so that plain casts are exact, which costs
+ * a fifth of looking at each value. Gives every contract column, additional_column, source_key, and of the rows that
+ * are not accepted so easily, which have to be looked at again, `@text`, `@filename` and `@number`.
+ *
+ * @param lines Has `@text`, `line_number`, and `filename`, which `source` maps to `source_key`.
+ */
+export function siftedSql(lines: string, header: BoundHeader, contract: Contract, form: LineForm): string {
+  const pattern = spelledPattern(header, form);
+  const spelled = pattern === null ? "FALSE" : `regexp_full_match(l."@text", ${literal(pattern)})`;
+  const part = (index: number) => `"@parts"[${form.leading + index + 1}]`;
+  const text = (index: number) => form.isEscaped ? unescapeSql(part(index)) : part(index);
+  const names = header.columns.map(({ name }) => identifier(name));
+  const rules = Object.values(contract.rules).filter((rule) => rule.severity === "reject");
+  const accepted = [
+    `"@spelled"`,
+    ...names.map((name) => `${name} IS NOT NULL`),
+    ...rules.map((rule) => passes(rule.check)),
+    ...KEY_COLUMNS.map(({ dimension }) => `${dimension}."@${dimension}" IS NOT NULL`),
+  ];
+  return `
+    WITH split AS (
+      SELECT l.filename AS "@filename", l.line_number AS "@number", l."@text", ${spelled} AS "@spelled",
+        string_split(l."@text", ${literal(form.delimiter)}) AS "@parts", s.source_key AS "@source_key"
+      FROM ${identifier(lines)} l JOIN source s ON l.filename = s.filename
+    ), typed AS (
+      SELECT "@filename", "@number", "@text", "@spelled", "@source_key", ${
+    additionalColumn(header, text)
+  } AS "@additional", ${
+    header.columns.map(({ name, type, index }) =>
+      `${type.kind === "text" ? text(index) : `TRY_CAST(${part(index)} AS ${sqlType(type)})`} AS ${
+        identifier(name)
+      }`
+    ).join(", ")
+  }
+      FROM split
+    )
+    SELECT ${names.map((name) => `typed.${name}`).join(", ")}, "@additional" AS additional_column,
+      "@source_key" AS source_key, "@filename", "@number",
+      CASE WHEN ${accepted.join(" AND ")} THEN NULL ELSE "@text" END AS "@text"
+    FROM typed ${joinKeys("typed")}`;
+}
+
+/** The accepted ones of sifted rows. */
+export function easyRowsSql(sifted: string, header: BoundHeader): string {
+  const names = header.columns.map(({ name }) => identifier(name));
+  return `SELECT ${names.join(", ")}, additional_column, source_key FROM ${identifier(sifted)}
+    WHERE "@text" IS NULL`;
+}
+
+/** The lines of the others. */
+export function otherLinesSql(sifted: string): string {
+  return `SELECT "@filename" AS filename, "@number" AS line_number, "@text" FROM ${sifted}
+    WHERE "@text" IS NOT NULL`;
+}
+
+/**
+ * Accepted rows of a relation of checked rows: every contract column, additional_column, source_key; see
+ * {@linkcode regularRowsSql}.
+ */
 export function acceptedRowsSql(relation: string, header: BoundHeader, contract: Contract): string {
-  return acceptedFrom(relation, header, contract, listField, `len("@f") = ${header.width}`);
+  const names = header.columns.map(({ name }) => identifier(name));
+  const valid = header.columns.map(({ name, type }) =>
+    type.kind === "text" ? `trim(${identifier(name)}, ${BLANKS}) <> ''` : `${identifier(name)} IS NOT NULL`
+  );
+  const rules = Object.values(contract.rules).filter((rule) => rule.severity === "reject");
+  // A row that does not pass has no key, so that it finds no partner. As a filter the same conditions would be pushed
+  // below the casts that they need, which would then be done twice.
+  const [first] = KEY_COLUMNS;
+  return `
+    WITH typed AS (
+      SELECT ${
+    header.columns.map(({ name, type, index }) =>
+      `${exactValue(listField(index), type)} AS ${identifier(name)}`
+    ).join(", ")
+  },
+        ${additionalColumn(header, listField)} AS additional_column,
+        s.source_key
+      FROM ${identifier(relation)} r JOIN source s ON r.filename = s.filename
+      WHERE len("@f") = ${header.width}
+    ), keyed AS (
+      SELECT *, CASE WHEN ${[...valid, ...rules.map((rule) => passes(rule.check))].join(" AND ")}
+        THEN ${identifier(first.column)} END AS "@key"
+      FROM typed
+    )
+    SELECT ${names.join(", ")}, additional_column, source_key FROM keyed
+    ${
+    KEY_COLUMNS.map(({ column, dimension, key }) =>
+      `SEMI JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
+        ON keyed.${column === first.column ? '"@key"' : identifier(column)} = ${dimension}."@${dimension}"`
+    ).join(" ")
+  }`;
 }
 
 /**
@@ -192,7 +288,7 @@ export function rejectsSql(
   plainDelimiter: string | null = null,
 ): string {
   const faults = rowFaults(header, contract);
-  const pattern = plainDelimiter === null ? null : spelledPattern(header, plainDelimiter);
+  const pattern = plainDelimiter === null ? null : spelledPattern(header, regularForm(plainDelimiter));
   const spelled = pattern === null ? "FALSE" : `regexp_full_match(r."@raw", ${literal(pattern)})`;
   const test = (only: (fault: Fault) => boolean) =>
     faults.map((fault, i) => only(fault) ? `WHEN ${fault.test} THEN ${i}` : "").join(" ");
@@ -214,12 +310,7 @@ export function rejectsSql(
     ), judged AS (
       SELECT typed.*, CASE WHEN "@spelled" THEN CASE ${test((fault) => !fault.isOfSpelling)} END
         ELSE CASE ${test(() => true)} END END AS "@fault"
-      FROM typed ${
-    KEY_COLUMNS.map(({ column, dimension, key }) =>
-      `LEFT JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
-         ON typed.${identifier(column)} = ${dimension}."@${dimension}"`
-    ).join(" ")
-  }
+      FROM typed ${joinKeys("typed")}
     )
     SELECT "@file_id" AS file_id, "@line" AS line, ${choose((fault) => literal(fault.reason))} AS reason,
       ${choose((fault) => fault.column === null ? "NULL" : literal(fault.column))} AS "column",
@@ -285,40 +376,12 @@ function warningRules(contract: Contract): [string, string][] {
     .map(([name, rule]) => [name, rule.check]);
 }
 
-function acceptedFrom(
-  relation: string,
-  header: BoundHeader,
-  contract: Contract,
-  field: (index: number) => string,
-  wellFormed: string,
-): string {
-  const names = header.columns.map(({ name }) => identifier(name));
-  const valid = header.columns.map(({ name, type }) =>
-    type.kind === "text" ? `trim(${identifier(name)}, ${BLANKS}) <> ''` : `${identifier(name)} IS NOT NULL`
-  );
-  const rules = Object.values(contract.rules).filter((rule) => rule.severity === "reject");
-  // A row that does not pass has no key, so that it finds no partner. As a filter the same conditions would be pushed
-  // below the casts that they need, which would then be done twice.
-  const [first] = KEY_COLUMNS;
-  return `
-    WITH typed AS (
-      SELECT ${typedColumns(header, field)},
-        ${additionalColumn(header, field)} AS additional_column,
-        s.source_key
-      FROM ${identifier(relation)} r JOIN source s ON r.filename = s.filename
-      WHERE ${wellFormed}
-    ), keyed AS (
-      SELECT *, CASE WHEN ${[...valid, ...rules.map((rule) => passes(rule.check))].join(" AND ")}
-        THEN ${identifier(first.column)} END AS "@key"
-      FROM typed
-    )
-    SELECT ${names.join(", ")}, additional_column, source_key FROM keyed
-    ${
-    KEY_COLUMNS.map(({ column, dimension, key }) =>
-      `SEMI JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
-        ON keyed.${column === first.column ? '"@key"' : identifier(column)} = ${dimension}."@${dimension}"`
-    ).join(" ")
-  }`;
+/** Finds the dimension rows of a relation's keys, where there are any. */
+function joinKeys(relation: string): string {
+  return KEY_COLUMNS.map(({ column, dimension, key }) =>
+    `LEFT JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
+       ON ${relation}.${identifier(column)} = ${dimension}."@${dimension}"`
+  ).join(" ");
 }
 
 function additionalColumn({ extra }: BoundHeader, field: (index: number) => string): string {
@@ -329,20 +392,19 @@ function additionalColumn({ extra }: BoundHeader, field: (index: number) => stri
 /** Wider rows make a pattern that takes longer than it saves. */
 const WIDEST_PATTERN = 100;
 
-/** What {@linkcode ./csv_spelling.ts} proves of a row, as a pattern of the whole; `null` where there is none. */
-function spelledPattern({ columns, width }: BoundHeader, delimiter: string): string | null {
+/** What {@linkcode ./csv_spelling.ts} proves of a row, as a pattern of a line; `null` where there is none. */
+function spelledPattern({ columns, width }: BoundHeader, { delimiter, leading }: LineForm): string | null {
   if (width > WIDEST_PATTERN) return null;
-  const other = `[^\\x{${delimiter.charCodeAt(0).toString(16)}}]`;
-  const fields: string[] = new Array(width).fill(`${other}*`);
+  const code = delimiter.charCodeAt(0).toString(16);
+  const other = `[^\\x{${code}}]`;
+  const fields: string[] = new Array(leading + width).fill(`${other}*`);
   for (const { type, index } of columns) {
-    const pattern = spelledValue(type, other);
-    if (pattern === null) return null;
-    fields[index] = pattern;
+    fields[leading + index] = spelledValue(type, other);
   }
-  return fields.join(`\\x{${delimiter.charCodeAt(0).toString(16)}}`);
+  return fields.join(`\\x{${code}}`);
 }
 
-function spelledValue(type: ColumnType, other: string): string | null {
+function spelledValue(type: ColumnType, other: string): string {
   switch (type.kind) {
     case "integer":
       return "-?[0-9]{1,18}";
@@ -350,7 +412,7 @@ function spelledValue(type: ColumnType, other: string): string | null {
       return "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}";
     case "decimal": {
       const { precision, scale } = type;
-      if (precision === scale) return null;
+      if (precision === scale) return `-?0?[.][0-9]{1,${scale}}`;
       return `-?[0-9]{1,${precision - scale}}${scale > 0 ? `(?:[.][0-9]{1,${scale}})?` : ""}`;
     }
     case "text":
@@ -432,13 +494,6 @@ function describeType(type: ColumnType): string {
 
 function listField(index: number): string {
   return `"@f"[${index + 1}]`;
-}
-
-function typedColumns(header: BoundHeader, field: (index: number) => string): string {
-  return header.columns.map(({ name, type, index }) =>
-    `${exactValue(field(index), type)} AS ${identifier(name)}`
-  )
-    .join(", ");
 }
 
 /** The value of a text where it is exact, else NULL. */

@@ -39,8 +39,10 @@ export type NormalisedCsv =
   };
 
 const READ_BYTES = 1024 * 1024;
-/** Output is collected to about this many characters before it is written. */
-const WRITE_CHARACTERS = 1024 * 1024;
+/** Output is collected to this many bytes before it is written; a longer row gets more. */
+const WRITE_BYTES = 1024 * 1024;
+/** Digits of a line's number at most. */
+const LINE_DIGITS = 16;
 const BOM = "\u00ef\u00bb\u00bf";
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -51,18 +53,32 @@ const ESCAPES: Readonly<Record<string, string>> = {
   [FIELD_SEPARATOR]: "s",
   [ESCAPE]: "e",
 };
-// deno-lint-ignore no-control-regex -- these control characters are the ones that need an escape
-const NEEDS_ESCAPE = /[\n\r\0\x01\x1f\x10]/;
-// deno-lint-ignore no-control-regex -- as above
-const EACH_ESCAPE = /[\n\r\0\x01\x1f\x10]/g;
+const LF = 0x0a;
+const ESCAPE_BYTE = ESCAPE.charCodeAt(0);
+/** By each byte, the second character of its escape; 0 where it needs none. */
+const ESCAPE_CODES = Uint8Array.from(
+  { length: 256 },
+  (_, byte) => ESCAPES[String.fromCharCode(byte)]?.charCodeAt(0) ?? 0,
+);
 
-/** SQL that takes the escapes back from a text expression. The escape character itself comes last. */
+/** Characters that text really has; each look for one of the others would cost as much as for these. */
+const COMMON = ["\n", "\r"];
+
+/** SQL that takes the escapes back from a text expression. */
 export function unescapeSql(expression: string): string {
-  let sql = expression;
-  for (const [character, code] of Object.entries(ESCAPES)) {
-    sql = `replace(${sql}, chr(${ESCAPE.charCodeAt(0)}) || '${code}', chr(${character.charCodeAt(0)}))`;
-  }
-  return `CASE WHEN contains(${expression}, chr(${ESCAPE.charCodeAt(0)})) THEN ${sql} ELSE ${expression} END`;
+  const escaped = (code: string) => `chr(${ESCAPE.charCodeAt(0)}) || '${code}'`;
+  // The escape character itself comes last.
+  const unescape = (characters: readonly string[]) =>
+    characters.reduce(
+      (sql, character) =>
+        `replace(${sql}, ${escaped(ESCAPES[character] ?? "")}, chr(${character.charCodeAt(0)}))`,
+      expression,
+    );
+  const all = Object.keys(ESCAPES);
+  const rare = all.filter((character) => !COMMON.includes(character))
+    .map((character) => `contains(${expression}, ${escaped(ESCAPES[character] ?? "")})`);
+  return `CASE WHEN NOT contains(${expression}, chr(${ESCAPE.charCodeAt(0)})) THEN ${expression}
+    WHEN ${rare.join(" OR ")} THEN ${unescape(all)} ELSE ${unescape(COMMON)} END`;
 }
 
 /**
@@ -79,11 +95,11 @@ export async function normaliseCsv(
 ): Promise<NormalisedCsv> {
   using output = await Deno.open(target, { write: true, create: true, truncate: true });
   let header: string[] | null = null;
-  let rowCount = 0, pending = "";
+  let rowCount = 0;
+  const pending = new RowBuffer();
   const flush = async () => {
-    const bytes = Buffer.from(pending, "latin1");
+    const bytes = pending.take();
     for (let written = 0; written < bytes.length;) written += await output.write(bytes.subarray(written));
-    pending = "";
   };
   for await (const rows of readRows(source, dialect, signal)) {
     if (!Array.isArray(rows)) {
@@ -96,14 +112,63 @@ export async function normaliseCsv(
         continue;
       }
       rowCount++;
-      pending += row.line + FIELD_SEPARATOR + escape(row.raw ?? "");
-      for (const field of row.fields) pending += FIELD_SEPARATOR + escape(field);
-      pending += "\n";
-      if (pending.length >= WRITE_CHARACTERS) await flush();
+      if (!pending.hasRoomFor(row)) await flush();
+      pending.add(row);
     }
   }
   await flush();
   return header === null ? { kind: "empty" } : { kind: "rows", header, rowCount, malformed: null };
+}
+
+/** Normalised rows before they are written, put together byte by byte: as one growing text they cost five times that. */
+class RowBuffer {
+  #bytes = new Uint8Array(WRITE_BYTES);
+  #length = 0;
+
+  /** Where it has not, {@linkcode take} comes first. */
+  hasRoomFor(row: CsvRow): boolean {
+    return this.#length + mostBytes(row) <= this.#bytes.length;
+  }
+
+  add(row: CsvRow): void {
+    const most = mostBytes(row);
+    if (most > this.#bytes.length) this.#bytes = new Uint8Array(most);
+    const separator = FIELD_SEPARATOR.charCodeAt(0);
+    this.#put(String(row.line));
+    this.#bytes[this.#length++] = separator;
+    if (row.raw !== null) this.#put(row.raw);
+    for (const field of row.fields) {
+      this.#bytes[this.#length++] = separator;
+      this.#put(field);
+    }
+    this.#bytes[this.#length++] = LF;
+  }
+
+  /** What was added, until something else is. */
+  take(): Uint8Array {
+    const taken = this.#bytes.subarray(0, this.#length);
+    this.#length = 0;
+    return taken;
+  }
+
+  #put(text: string): void {
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let i = 0; i < text.length; i++) {
+      const byte = text.charCodeAt(i);
+      const code = ESCAPE_CODES[byte] ?? 0;
+      if (code !== 0) bytes[at++] = ESCAPE_BYTE;
+      bytes[at++] = code === 0 ? byte : code;
+    }
+    this.#length = at;
+  }
+}
+
+/** Of a row once it is normalised: every character may be escaped. */
+function mostBytes({ raw, fields }: CsvRow): number {
+  let characters = raw?.length ?? 0;
+  for (const field of fields) characters += field.length;
+  return LINE_DIGITS + 2 * characters + fields.length + 2;
 }
 
 /** A row as read: fields without quoting, and its raw text where the fields do not tell it. */
@@ -261,10 +326,4 @@ async function* readLines(path: string, maxRowBytes: number, signal?: AbortSigna
     }
     yield lines;
   }
-}
-
-function escape(text: string): string {
-  return NEEDS_ESCAPE.test(text)
-    ? text.replace(EACH_ESCAPE, (character) => ESCAPE + ESCAPES[character])
-    : text;
 }

@@ -18,13 +18,7 @@ export type CsvScan =
   | { readonly kind: "not_utf8" }
   | { readonly kind: "irregular" }
   /** `header` is the first line, without BOM and line end; `rowCount` the lines after it. */
-  | {
-    readonly kind: "regular";
-    readonly header: string;
-    readonly rowCount: number;
-    /** Over all lines, the header too. */
-    readonly delimiterCount: number;
-  };
+  | { readonly kind: "regular"; readonly header: string; readonly rowCount: number };
 
 const LF = 0x0a;
 const BOM = "\ufeff";
@@ -52,8 +46,7 @@ export async function scanCsv(
   const special = [options.quote, ...NEVER_TEXT];
   // A longer row than a chunk costs nothing; with a shorter limit every file is irregular.
   let regular = options.maxRowBytes >= CHUNK_BYTES;
-  const delimiter = options.delimiter.charCodeAt(0);
-  let lineCount = 0, delimiterCount = 0, rowStart = 0, position = 0;
+  let lineCount = 0, rowStart = 0, position = 0;
   let last = LF, header: string | null = null;
   for await (const chunk of readChunks(file, options.buffer ?? Buffer.alloc(CHUNK_BYTES), options.signal)) {
     if (!isUtf8(chunk)) return { kind: "not_utf8" };
@@ -67,7 +60,6 @@ export async function scanCsv(
       regular = header !== null && !blank && !tooLong &&
         !special.some((character) => text.includes(character));
       lineCount += countBytes(chunk, LF);
-      delimiterCount += countBytes(chunk, delimiter);
       if (first >= 0) rowStart = position + text.lastIndexOf("\n") + 1;
       last = chunk.at(-1) ?? last;
     }
@@ -77,5 +69,5 @@ export async function scanCsv(
   if (!regular || header === null || position - rowStart > options.maxRowBytes) return { kind: "irregular" };
   if (header.startsWith(BOM)) header = header.slice(BOM.length);
   if (header === "") return { kind: "irregular" };
-  return { kind: "regular", header, rowCount: lineCount + (last === LF ? 0 : 1) - 1, delimiterCount };
+  return { kind: "regular", header, rowCount: lineCount + (last === LF ? 0 : 1) - 1 };
 }

@@ -31,12 +31,7 @@ async function withScan(
   try {
     await use(async (content, options) => {
       await Deno.writeFile(path, Buffer.from(content));
-      const found = await scanCsv(path, { delimiter: ",", quote: '"', maxRowBytes: CHUNK_BYTES, ...options });
-      if (found.kind !== "regular") return found;
-      const { delimiterCount, ...rest } = found;
-      const delimiters = Buffer.from(content).reduce((count, byte) => count + (byte === 0x2c ? 1 : 0), 0);
-      assert.equal(delimiterCount, delimiters);
-      return rest;
+      return await scanCsv(path, { delimiter: ",", quote: '"', maxRowBytes: CHUNK_BYTES, ...options });
     });
   } finally {
     await Deno.remove(path);

@@ -1,6 +1,7 @@
 /**
  * `deno task bench`: the pipeline beside a bare DuckDB script that makes the same of the same rows; or, with
- * `--database mysql`, publishing beside a bare LOAD DATA.
+ * `--database mysql`, publishing beside a bare LOAD DATA; or, with `--validate`, validating beside a plain read of the
+ * same files.
  *
  * Exits with 1 where the results differ or one of the two fails. An aim that is not met is only said.
  *
@@ -8,69 +9,43 @@
  */
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Duckdb } from "../../lib/duckdb.ts";
 import { messageOf, UsageError } from "../../lib/errors.ts";
-import { type Chain, generateDelivery, generateDimensions } from "./generate.ts";
+import { type Chain, chainOf, generateDelivery, generateDimensions } from "./generate.ts";
+import {
+  type CommonOptions,
+  HELP,
+  type MysqlOptions,
+  type Options,
+  parseOptions,
+  type ValidateOptions,
+} from "./options.ts";
 import { runPair } from "./pair.ts";
 import { type MemoryLimit, type Pair, renderAims, renderResult, type Result } from "./report.ts";
+import { measureScenario } from "./validate/night.ts";
+import { type Measured, renderAims as renderValidateAims, renderMeasured } from "./validate/report.ts";
+import { SCENARIOS } from "./validate/scenarios.ts";
 
-const HELP = `Usage: deno task bench [options]
-
-Times the pipeline beside a bare DuckDB script on the same rows, and compares what the two made.
-With --database mysql: times the commit of month totals to a MariaDB of its own (needs mariadbd and
-openssl), beside a bare LOAD DATA of the same totals, and how long others wait for it.
-
-  --database NAME      duckdb or mysql (default: duckdb)
-  --rows N,N,...       duckdb: rows of each size (default: 500,400000,10000000)
-  --customers N        duckdb: customers of the chain (default: 20 for each row, at most 1,000,000)
-  --rejects SHARE      duckdb: share of faulty rows, 0 to 0.5 (default: 0)
-  --runs N             duckdb: runs of both at each size; up to 1,000 rows at least 5 (default: 1)
-  --totals N           mysql: customer-month totals (default: 6000000)
-  --memory-limit SIZE  resources.memoryLimit of the configuration (default: auto)
-  --dir FOLDER         where to work (default: the system's folder for temporary files)
-  --keep               keep what was made
-  --help               print this
-`;
-
-/** The chain that delivers many rows; one that delivers few is smaller, down to a single store. */
-const FULL_CHAIN = { customers: 1_000_000, stores: 500 };
-const CUSTOMERS_PER_ROW = 20;
-const ROWS_PER_STORE = 500;
 /** A single run of so few rows takes so little time that it says nothing. */
 const SMALL = { mostRows: 1_000, fewestRuns: 5 };
 
-interface CommonOptions {
-  readonly memoryLimit: string;
-  readonly dir: string | undefined;
-  readonly keep: boolean;
-}
-
-interface Options extends CommonOptions {
-  readonly database: "duckdb";
-  readonly rowCounts: readonly number[];
-  readonly customers: number | undefined;
-  readonly rejectShare: number;
-  readonly runs: number;
-}
-
-interface MysqlOptions extends CommonOptions {
-  readonly database: "mysql";
-  readonly totals: number;
-}
-
-/** Each database with the options that only it has, and their defaults. */
-const OWN_OPTIONS = {
-  duckdb: { rows: "500,400000,10000000", customers: undefined, rejects: "0", runs: "1" },
-  mysql: { totals: "6000000" },
-} as const;
-
-/** Runs all sizes; whether the results were the same throughout. */
-async function bench(options: Options): Promise<boolean> {
-  const folder = await Deno.makeTempDir({ prefix: "bench-", ...(options.dir ? { dir: options.dir } : {}) });
+/** Works in a new folder. */
+async function inFolder<T>(
+  { dir, keep, memoryLimit: configured }: CommonOptions,
+  work: (folder: string, limit: MemoryLimit) => Promise<T>,
+): Promise<T> {
+  const folder = await Deno.makeTempDir({ prefix: "bench-", ...(dir ? { dir: resolve(dir) } : {}) });
   say(`working in ${folder}`);
   try {
-    const limit = await memoryLimit(options.memoryLimit, folder);
+    return await work(folder, await memoryLimit(configured, folder));
+  } finally {
+    if (!keep) await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Runs all sizes; whether the results were the same throughout. */
+function bench(options: Options): Promise<boolean> {
+  return inFolder(options, async (folder, limit) => {
     const results: Result[] = [];
     for (const rowCount of options.rowCounts) {
       const result = await benchSize(join(folder, `rows-${rowCount}`), rowCount, { ...options, limit });
@@ -79,9 +54,24 @@ async function bench(options: Options): Promise<boolean> {
     }
     print(renderAims(results, limit));
     return results.every(({ pairs }) => pairs.every(isEqual));
-  } finally {
-    if (!options.keep) await Deno.remove(folder, { recursive: true });
-  }
+  });
+}
+
+/** Runs scenarios one after the other; whether every row was accounted for. */
+function benchValidate(options: ValidateOptions): Promise<boolean> {
+  return inFolder(options, async (folder, limit) => {
+    const all: Measured[] = [];
+    for (const name of options.names) {
+      const ownFolder = join(folder, name);
+      const order = { sizes: options.sizes, limit, say: (text: string) => say(`${name}: ${text}`) };
+      const measured = { name, ...await measureScenario(ownFolder, SCENARIOS[name], order) };
+      print(renderMeasured(measured, limit));
+      all.push(measured);
+      if (!options.keep) await Deno.remove(ownFolder, { recursive: true });
+    }
+    print(renderValidateAims(all, limit));
+    return all.every(({ differences }) => differences.length === 0);
+  });
 }
 
 async function benchSize(
@@ -89,12 +79,8 @@ async function benchSize(
   rowCount: number,
   { customers, rejectShare, runs, keep, limit }: Options & { limit: MemoryLimit },
 ): Promise<Result> {
-  const chain: Chain = {
-    customers: customers ?? Math.min(FULL_CHAIN.customers, rowCount * CUSTOMERS_PER_ROW),
-    stores: Math.min(FULL_CHAIN.stores, Math.ceil(rowCount / ROWS_PER_STORE)),
-    rowCount,
-    rejectShare,
-  };
+  const usual = chainOf(rowCount, rejectShare);
+  const chain: Chain = { ...usual, customers: customers ?? usual.customers };
   say(`making ${rowCount} rows`);
   await Deno.mkdir(folder);
   const dimensions = join(folder, "dimensions.duckdb");
@@ -150,63 +136,6 @@ function isEqual({ comparisons }: Pair): boolean {
   return comparisons.every(({ difference }) => difference === null);
 }
 
-/** The command line; `null` where help is asked for. */
-function parseOptions(): Options | MysqlOptions | null {
-  const given = parseFlags();
-  const { database, help, dir, keep, "memory-limit": memoryLimit } = given;
-  if (help) return null;
-  const countOf = (flag: string, text: string) => {
-    if (!/^[1-9]\d{0,14}$/.test(text)) throw new UsageError(`--${flag}: ${text} is not a number above 0`);
-    return Number(text);
-  };
-  if (database !== "duckdb" && database !== "mysql") {
-    throw new UsageError(`--database: ${database} is neither duckdb nor mysql`);
-  }
-  const others = Object.keys(OWN_OPTIONS[database === "duckdb" ? "mysql" : "duckdb"]);
-  const foreign = others.find((flag) => given[flag as keyof typeof given] !== undefined);
-  if (foreign) throw new UsageError(`--${foreign}: has no meaning with --database ${database}`);
-  const common = { memoryLimit, dir, keep };
-  if (database === "mysql") {
-    const { totals } = { ...OWN_OPTIONS.mysql, ...given };
-    return { ...common, database, totals: countOf("totals", totals) };
-  }
-  const { rows, customers, rejects, runs } = { ...OWN_OPTIONS.duckdb, ...given };
-  const rejectShare = Number(rejects);
-  // With more, a small delivery could be left without a good row, and nothing to compare.
-  if (!(rejectShare >= 0 && rejectShare <= 0.5)) {
-    throw new UsageError(`--rejects: ${rejects} is not a number from 0 to 0.5`);
-  }
-  return {
-    ...common,
-    database,
-    rowCounts: rows.split(",").map((text) => countOf("rows", text)),
-    customers: customers === undefined ? undefined : countOf("customers", customers),
-    rejectShare,
-    runs: countOf("runs", runs),
-  };
-}
-
-function parseFlags() {
-  try {
-    return parseArgs({
-      options: {
-        database: { type: "string", default: "duckdb" },
-        rows: { type: "string" },
-        customers: { type: "string" },
-        rejects: { type: "string" },
-        runs: { type: "string" },
-        totals: { type: "string" },
-        "memory-limit": { type: "string", default: "auto" },
-        dir: { type: "string" },
-        keep: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    }).values;
-  } catch (cause) {
-    throw new UsageError(`${messageOf(cause)}; see deno task bench --help`);
-  }
-}
-
 function print(text: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(text));
 }
@@ -218,8 +147,10 @@ function say(text: string): void {
 try {
   const options = parseOptions();
   if (options === null) print(HELP);
-  else if (options.database === "mysql") Deno.exitCode = await benchMysql(options);
-  else if (!await bench(options)) throw new Error("the results differ; see the table");
+  else if (options.mode === "mysql") Deno.exitCode = await benchMysql(options);
+  else if (!await (options.mode === "validate" ? benchValidate(options) : bench(options))) {
+    throw new Error("the results differ; see the table");
+  }
 } catch (error) {
   say(messageOf(error));
   Deno.exitCode = error instanceof UsageError ? error.exitCode : 1;

@@ -18,6 +18,21 @@ export interface Chain {
   readonly rejectShare: number;
 }
 
+/** The chain that delivers many rows; one that delivers few is smaller, down to a single store. */
+const FULL_CHAIN = { customers: 1_000_000, stores: 500 };
+const CUSTOMERS_PER_ROW = 20;
+const ROWS_PER_STORE = 500;
+
+/** A chain of the size that delivers so many rows. */
+export function chainOf(rowCount: number, rejectShare: number): Chain {
+  return {
+    customers: Math.min(FULL_CHAIN.customers, rowCount * CUSTOMERS_PER_ROW),
+    stores: Math.min(FULL_CHAIN.stores, Math.ceil(rowCount / ROWS_PER_STORE)),
+    rowCount,
+    rejectShare,
+  };
+}
+
 /** The persons who sell in one store. */
 export const PERSONS_PER_STORE = 10;
 
@@ -72,20 +87,46 @@ export async function generateDimensions(path: string, chain: Chain): Promise<vo
   });
 }
 
-/** Writes the CSV files of a delivery into a new folder, ten unless there are fewer rows, and gives their paths. */
-export async function generateDelivery(folder: string, chain: Chain): Promise<string[]> {
-  await Deno.mkdir(folder);
-  const fileCount = Math.min(FILES, chain.rowCount);
+/** How a delivery differs from the usual one. */
+export interface DeliveryOptions {
+  /** Left out: ten, or one for each row where there are fewer. */
+  readonly fileCount?: number;
+  /** Whether every row ends in a quoted text of several lines, in a column that the contract does not have. */
+  readonly remarks?: boolean;
+}
+
+/** Writes the CSV files of a delivery into a new folder, and gives their paths. */
+export async function generateDelivery(
+  folder: string,
+  chain: Chain,
+  { fileCount = Math.min(FILES, chain.rowCount), remarks = false }: DeliveryOptions = {},
+): Promise<string[]> {
+  await Deno.mkdir(folder, { recursive: true });
   const firstRow = (file: number) => Math.floor(chain.rowCount * file / fileCount);
   const files = Array.from({ length: fileCount }, (_, file) => join(folder, `sales_${file}.csv`));
   await withDuckdb(":memory:", async (connection) => {
     for (const sql of MACROS) await connection.run(sql);
     for (const [file, path] of files.entries()) {
-      const rows = salesQuery(firstRow(file), firstRow(file + 1), chain);
+      const rows = salesQuery(firstRow(file), firstRow(file + 1), chain, remarks ? REMARKS : "");
       await connection.run(`COPY (${rows}) TO ${sqlText(path)} (FORMAT csv, HEADER)`);
     }
   });
   return files;
+}
+
+/** A further column: about 50 bytes on three lines, one of which ends in CRLF, with quotes in the quoted text. */
+const REMARKS = `,
+           concat('call before ', draw(i, 'hour', 12), ' o''clock,', chr(10), 'else "leave it"', chr(13), chr(10),
+                  'with no. ', draw(i, 'neighbour', 500)) AS remarks`;
+
+/**
+ * How many rows have each of the faults below, in the words of the contract; they come in turn, the unknown customer
+ * last.
+ */
+export function faultCounts({ rowCount, rejectShare }: Chain): Record<string, number> {
+  const faulty = Math.floor(rowCount * rejectShare);
+  const reasons = ["missing_value", "invalid_value", "unknown_customer_id"];
+  return Object.fromEntries(reasons.map((reason, i) => [reason, Math.floor((faulty + 2 - i) / 3)]));
 }
 
 /**
@@ -93,10 +134,15 @@ export async function generateDelivery(folder: string, chain: Chain): Promise<st
  * products and days are each equally frequent. The faults (an unknown customer, no sales person, a price that is no
  * number) are of the kind that a typed reader and a join leave out too, so that the bare script can be compared.
  */
-function salesQuery(from: number, to: number, { customers, stores, rejectShare }: Chain): string {
+function salesQuery(
+  from: number,
+  to: number,
+  { customers, stores, rejectShare }: Chain,
+  furtherColumns: string,
+): string {
   return `
     WITH drawn AS (
-      SELECT 1 + draw(i, 'customer', ${customers}) AS customer_id,
+      SELECT i, 1 + draw(i, 'customer', ${customers}) AS customer_id,
              1 + draw(i, 'store', ${stores}) AS store_id,
              store_id + ${stores} * draw(i, 'sales person', ${PERSONS_PER_STORE}) AS sales_person_id,
              1 + draw(i, 'product', ${PRODUCTS}) AS product_id,
@@ -114,6 +160,6 @@ function salesQuery(from: number, to: number, { customers, stores, rejectShare }
            CASE WHEN fault IS DISTINCT FROM 1 THEN sales_person_id END AS sales_person_id,
            CASE WHEN fault = 2 THEN concat(price, '?') ELSE price::VARCHAR END AS price,
            quantity,
-           (price * quantity)::DECIMAL(18, 2) AS total_cost
+           (price * quantity)::DECIMAL(18, 2) AS total_cost${furtherColumns}
     FROM drawn`;
 }

@@ -91,12 +91,13 @@ export function renderAims(results: readonly Result[], limit: MemoryLimit): stri
   return `Aims: ${aims.join("; ")}\n`;
 }
 
-function verdict(value: number | null, most: number, show: (value: number) => string): string {
+/** Whether a value is within an aim, in words. */
+export function verdict(value: number | null, most: number, show: (value: number) => string): string {
   return value === null ? "not measured" : `${show(value)}, ${value <= most ? "met" : "NOT met"}`;
 }
 
 /** Two values, and how many times the second the first is. */
-function compare(a: number | null, b: number | null, show: (value: number) => string): string[] {
+export function compare(a: number | null, b: number | null, show: (value: number) => string): string[] {
   const ratio = quotient(a, b);
   return [...[a, b].map((value) => value === null ? "not measured" : show(value)), ratio?.toFixed(2) ?? ""];
 }
@@ -143,11 +144,13 @@ function known(values: readonly (number | null)[]): number[] | null {
   return found.length === 0 || found.length < values.length ? null : found;
 }
 
-function quotient(a: number | null, b: number | null): number | null {
+/** `null` where one of the two is not known. */
+export function quotient(a: number | null, b: number | null): number | null {
   return a === null || b === null ? null : a / b;
 }
 
-function row(name: string, ...cells: readonly string[]): string {
+/** A line of a table. */
+export function row(name: string, ...cells: readonly string[]): string {
   return (name.padEnd(NAME_WIDTH) + cells.map((cell) => cell.padStart(CELL_WIDTH)).join("")).trimEnd();
 }
 
@@ -161,7 +164,8 @@ export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(2)} s`;
 }
 
-const MIB = 1024 * 1024;
+/** Bytes. */
+export const MIB = 1024 * 1024;
 
 /** A size in memory for people. */
 export function mib(bytes: number): string {

@@ -63,6 +63,12 @@ const LATER: Texts = { quantity: "0", price: "-1", customer_id: "9", store_id: "
 
 /** To be delivered with the default settings. */
 export const ROWS: readonly HostileCase[] = [
+  first("a day that does not exist", { sales_date: "2023-02-30" }, "invalid_value", "sales_date"),
+  plain(
+    "a day that does not exist, beside a value that is read with care",
+    file(row({ quantity: "+2" }), row({ sales_date: "2023-02-30" })),
+    read(sale(), fault(3, "invalid_value", "sales_date", row({ sales_date: "2023-02-30" }))),
+  ),
   bad("one field too few", SHORT, "field_count"),
   bad("one field too many", `${row()},x`, "field_count"),
   bad("one surplus empty field", `${row()},`, "field_count"),

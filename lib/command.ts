@@ -28,7 +28,7 @@ import { readSecret } from "./secret_input.ts";
 import { Session, type World } from "./session.ts";
 import { openFolderStore } from "./store/folder.ts";
 import { ObjectError, type ObjectStore } from "./store/store.ts";
-import { NO_RUN, renderSummary, summarise, summariseFailure } from "./summary.ts";
+import { NO_RUN, renderSummary, summarise, summariseError, summariseFailure } from "./summary.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
 
 /** A task that runs stages. */
@@ -65,8 +65,18 @@ export interface Toolbox {
 
 /** One action of a {@linkcode Toolbox}. */
 export interface Action extends Usage {
-  /** Does it; gives what is printed on stdout, an object as JSON. */
-  run(call: ActionCall): Promise<string | object>;
+  /** What the JSON of a failure has besides the error. */
+  readonly failure?: object;
+  /** Does it; gives what is printed on stdout. */
+  run(call: ActionCall): Promise<ActionResult>;
+}
+
+/** What an action has to say. */
+export interface ActionResult {
+  /** For people; ends in a line end. */
+  readonly text: string;
+  /** With `--json`. */
+  readonly json: object;
 }
 
 /** What an action is given. */
@@ -110,7 +120,7 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
     if (request.kind === "help") Deno.exit(ExitCode.ok);
     const { flags } = request;
     const log = await openLog(terminal, flags.logLevel);
-    const world = { ...realWorld(), ...parts };
+    const world = { ...realWorld(redactor), ...parts };
     const progress = openProgress(terminal, log, world.monotonic);
     const options = {
       configPath: task.config ?? configPathOf(flags),
@@ -127,10 +137,14 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
 
 /** Runs one action of a toolbox and ends the process. */
 export async function mainOf(toolbox: Toolbox): Promise<never> {
-  const process = beginProcess((error) => summariseFailure(null, error));
+  const failure = toolbox.actions.find(({ name }) => name === Deno.args[0])?.failure;
+  const process = beginProcess((error) => ({ ...failure, error: summariseError(error) }));
   const { terminal, redactor } = process;
-  // What an action writes is there whole or not at all: it may end anywhere.
-  onSignal((reason) => Deno.exit(reason.exitCode));
+  // What an action writes is there whole or not at all: it may end anywhere. The runtime's exit also sets right a
+  // terminal that does not show what is typed, which a signal that ends the process at once would not.
+  const end = (reason: InterruptedError) => Deno.exit(reason.exitCode);
+  onSignal(end);
+  Deno.addSignalListener("SIGHUP", () => end(new InterruptedError("SIGTERM")));
   try {
     const request = parseAction(toolbox, Deno.args, terminal.print);
     if (request.kind === "help") Deno.exit(ExitCode.ok);
@@ -145,8 +159,8 @@ export async function mainOf(toolbox: Toolbox): Promise<never> {
       randomBytes: (size) => crypto.getRandomValues(new Uint8Array(size)),
       readSecret,
     });
-    if (typeof result === "string") terminal.print(result);
-    else terminal.printJson(result);
+    if (flags.json) terminal.printJson(result.json);
+    else terminal.print(result.text);
     Deno.exit(ExitCode.ok);
   } catch (error) {
     Deno.exit(reportFailure(error, process));
@@ -159,14 +173,14 @@ interface CommandProcess {
   readonly redactor: Redactor;
   /** Whether stdout takes JSON and nothing else. */
   readonly isJson: boolean;
-  /** The summary of a failure that no run can tell of. */
-  readonly summaryOf: (error: unknown) => object;
+  /** The JSON of a failure before there is a run. */
+  failureJson(error: unknown): object;
 }
 
-function beginProcess(summaryOf: CommandProcess["summaryOf"]): CommandProcess {
+function beginProcess(failureJson: CommandProcess["failureJson"]): CommandProcess {
   const redactor = new Redactor();
   const terminal = openTerminal(redactor);
-  const process = { terminal, redactor, isJson: Deno.args.includes("--json"), summaryOf };
+  const process = { terminal, redactor, isJson: Deno.args.includes("--json"), failureJson };
   // Else the runtime itself would print what was thrown, with all that is in it.
   for (const type of ["error", "unhandledrejection"] as const) {
     globalThis.addEventListener(type, (event) => {
@@ -184,9 +198,9 @@ function onSignal(stop: (reason: InterruptedError) => void): void {
 }
 
 /** Says what ended a process that has no run to tell of; gives the exit code. */
-function reportFailure(error: unknown, { terminal, isJson, summaryOf }: CommandProcess): ExitCode {
+function reportFailure(error: unknown, { terminal, isJson, failureJson }: CommandProcess): ExitCode {
   terminal.writeLine(describe(error));
-  if (isJson) terminal.printJson(summaryOf(error));
+  if (isJson) terminal.printJson(failureJson(error));
   return exitCodeOf(error);
 }
 
@@ -280,7 +294,7 @@ function configPathOf({ config }: Flags): string {
   return config || (state === "granted" && Deno.env.get("ETL_CONFIG")) || DEFAULT_CONFIG;
 }
 
-function realWorld(): World {
+function realWorld(redactor: Redactor): World {
   const newId = () => crypto.randomUUID();
   return {
     env: (name) => Deno.env.get(name),
@@ -289,7 +303,8 @@ function realWorld(): World {
     newId,
     holder: `process ${Deno.pid}`,
     giveUpRights,
-    openStore,
+    openStore: (config, options) =>
+      openStore(config, { ...options, learnSecret: (value) => redactor.add(value) }),
     openDatabase: (config, options) => openDatabase(config, { ...options, newId }),
     openEngine: openDuckdbEngine,
   };
@@ -307,10 +322,10 @@ function giveUpRights({ store, database }: Config): void {
 
 // The drivers of S3 and MySQL are loaded where they are used only: that takes longer than a small night.
 
-/** Opens the configured store. */
+/** Opens the configured store; `learnSecret` gets the secrets that S3 finds by itself. */
 export async function openStore(
   config: Config["store"],
-  options: { signal: AbortSignal },
+  options: { signal: AbortSignal; learnSecret?: (value: string) => void },
 ): Promise<ObjectStore> {
   if (config.kind === "folder") return await openFolderStore(config.path, Date.now);
   const { openS3Store } = await import("./store/s3.ts");

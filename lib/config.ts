@@ -5,28 +5,32 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { type ConfigDocument, findValue, problem, readDocument } from "./config_document.ts";
 import { type Config, configSchema, SECRET_FIELDS } from "./config_schema.ts";
+import { freezeConfig, valueAt } from "./config_freeze.ts";
 import { type ConfigWorld, resolveValues, type ValueOrigin } from "./config_values.ts";
 import { ConfigError } from "./errors.ts";
 import type { Redactor } from "./redactor.ts";
-import { REDACTED } from "./secret.ts";
 
 /** A configuration that was read and checked. */
 export interface LoadedConfig {
   /** The effective configuration. */
   readonly config: Config;
-  /** The same without its secrets, as the manifest keeps it. */
-  readonly frozen: Config;
+  /** The same without its secrets, as the manifest of a run keeps it; see {@linkcode freezeConfig}. */
+  freeze(runId: string): Config;
   /** Where each value that the file gives came from, by its path, its parts joined with dots. */
   readonly origins: ReadonlyMap<string, ValueOrigin>;
 }
 
 /** Where the AWS default chain finds secrets in the environment (AWS SDKs reference guide, "Settings reference"). */
-const AWS_SECRETS = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"];
+const AWS_SECRETS = [
+  "AWS_ACCESS_KEY_ID",
+  "AWS_SECRET_ACCESS_KEY",
+  "AWS_SESSION_TOKEN",
+  "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+];
 
 /**
  * Loads and checks a configuration file.
@@ -52,7 +56,9 @@ export async function loadConfig(path: string, world: ConfigWorld): Promise<Load
     database.tls.caFile = resolve(base, database.tls.caFile);
   }
   if (store.kind === "s3" && store.credentials === undefined) addAwsSecrets(world);
-  return { config, frozen: freeze(config, origins), origins };
+  const encrypted = [...origins].flatMap(([path, { keyIndex }]) => keyIndex === undefined ? [] : path);
+  addDerivedSecrets(config, encrypted, world.redactor);
+  return { config, freeze: (runId) => freezeConfig(config, { encrypted, runId }), origins };
 }
 
 /**
@@ -73,19 +79,25 @@ export async function configFault(path: string, key: readonly string[], what: st
   return problem(await readDocument(path), key, what);
 }
 
-/** SHA-256 of a frozen configuration, in hex. */
-export function configHash(frozen: Config): string {
-  return createHash("sha256").update(JSON.stringify(frozen)).digest("hex");
-}
-
 /** Before anything is checked: what fails is reported, and must be known to be secret by then. */
 function addSecrets(given: unknown, redactor: Redactor): void {
   for (const path of SECRET_FIELDS) {
-    const value = path.split(".").reduce<unknown>(
-      (node, key) => typeof node === "object" && node !== null ? Reflect.get(node, key) : undefined,
-      given,
-    );
+    const value = valueAt(given, path);
     if (typeof value === "string") redactor.add(value);
+  }
+}
+
+/** What encrypted values become in use: absolute paths, and a host without its URL. */
+function addDerivedSecrets(config: Config, encrypted: readonly string[], redactor: Redactor): void {
+  for (const path of encrypted) {
+    const value = valueAt(config, path);
+    if (typeof value !== "string") continue;
+    redactor.add(value);
+    const url = URL.parse(value);
+    if (url?.protocol === "http:" || url?.protocol === "https:") {
+      redactor.add(url.host);
+      redactor.add(url.hostname);
+    }
   }
 }
 
@@ -97,35 +109,6 @@ function addAwsSecrets({ env, redactor }: ConfigWorld): void {
       // May not be read: then nobody else in this process can read it either.
     }
   }
-}
-
-/**
- * Values of store and database that are no secrets by themselves, and what a manifest has in their place where they
- * were encrypted or come from a secret file. The endpoint must be a URL and may be left out.
- */
-const HIDDEN_WHERE_SECRET: Readonly<Record<string, string | undefined>> = {
-  "store.path": REDACTED,
-  "store.bucket": REDACTED,
-  "store.region": REDACTED,
-  "store.endpoint": undefined,
-  "database.path": REDACTED,
-  "database.host": REDACTED,
-  "database.database": REDACTED,
-  "database.user": REDACTED,
-  "database.tls.caFile": REDACTED,
-};
-
-function freeze(config: Config, origins: LoadedConfig["origins"]): Config {
-  // On the way through JSON secrets lose their values.
-  const frozen = configSchema.parse(JSON.parse(JSON.stringify(config)));
-  if (frozen.store.kind === "s3") delete frozen.store.credentials;
-  for (const [path, shown] of Object.entries(HIDDEN_WHERE_SECRET)) {
-    if (!origins.get(path)?.isSecret) continue;
-    const [field = "", ...parents] = path.split(".").reverse();
-    const parent = parents.reverse().reduce((node: object, key) => Reflect.get(node, key), frozen);
-    Reflect.set(parent, field, shown);
-  }
-  return frozen;
 }
 
 function describeIssue(document: ConfigDocument, issue: z.core.$ZodIssue): string[] {

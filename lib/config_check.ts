@@ -6,7 +6,7 @@
 import { dirname, resolve } from "node:path";
 import { configFault, loadConfig, type LoadedConfig } from "./config.ts";
 import { type Config, SECRET_FIELDS } from "./config_schema.ts";
-import type { ConfigWorld } from "./config_values.ts";
+import type { ConfigWorld, ValueOrigin } from "./config_values.ts";
 import { findRuleFault } from "./contract_rules.ts";
 import type { Engine } from "./engine/engine.ts";
 import { LEAST_SECRET_CHARACTERS } from "./redactor.ts";
@@ -63,7 +63,7 @@ export async function checkConfig(
     config: file,
     fields: leaves.map(({ field, value }) => ({
       field,
-      value: value instanceof Secret || loaded.origins.get(field)?.isSecret ? REDACTED : value,
+      value: value instanceof Secret || isEncrypted(loaded.origins.get(field)) ? REDACTED : value,
       source: loaded.origins.get(field)?.source ?? "default",
     })),
     warnings: leaves.flatMap((leaf) => warningsOf(leaf, loaded)),
@@ -92,10 +92,14 @@ function* leavesOf(node: object, parent = ""): Generator<Leaf> {
   }
 }
 
+function isEncrypted(origin: ValueOrigin | undefined): boolean {
+  return origin?.keyIndex !== undefined;
+}
+
 function warningsOf({ field, value }: Leaf, { origins }: LoadedConfig): string[] {
   const warnings: string[] = [];
   const origin = origins.get(field);
-  const isSecret = (SECRET_FIELDS as readonly string[]).includes(field) || origin?.isSecret;
+  const isSecret = (SECRET_FIELDS as readonly string[]).includes(field) || isEncrypted(origin);
   const text = value instanceof Secret ? value.reveal() : String(value);
   if (origin?.source === "file" && isSecret && text !== "") {
     warnings.push(
@@ -107,8 +111,19 @@ function warningsOf({ field, value }: Leaf, { origins }: LoadedConfig): string[]
       `${field} has fewer than ${LEAST_SECRET_CHARACTERS} characters: too short to be found in text that is printed`,
     );
   }
+  if (isSecret && text.length >= LEAST_SECRET_CHARACTERS && /^\p{Lu}?[\p{Ll}_-]+$/u.test(text)) {
+    warnings.push(
+      `${field} may be an ordinary word: wherever such a word is in what is printed, [redacted] takes its place`,
+    );
+  }
   if ((origin?.keyIndex ?? 0) > 0) {
-    warnings.push(`${field} is encrypted under an older key; run "deno task config rotate"`);
+    // Only what stands in the file as it is.
+    const isRotated = origin?.source === "file, encrypted";
+    const remedy = isRotated
+      ? 'run "deno task config rotate"'
+      : `rotate does not change it there (${origin?.source}); encrypt it anew, by "deno task config encrypt --path ` +
+        `${field}" in a copy of the file, and put that there`;
+    warnings.push(`${field} is encrypted under an older key; ${remedy}`);
   }
   return warnings;
 }

@@ -7,6 +7,7 @@
 import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import { resolve } from "node:path";
 import { ConfigError, messageOf } from "./errors.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 /** Where a value stands: the keys, and positions in arrays, that lead to it. */
 export type ValuePath = readonly (string | number)[];
@@ -43,20 +44,23 @@ const BOM = /^\ufeff/;
 /**
  * Reads and parses a configuration file.
  *
- * @throws {ConfigError} where it cannot be read, is not JSONC, is no object, or has a key twice.
+ * @throws {ConfigError} where it cannot be read, is not UTF-8, not JSONC, is no object, or has a key twice.
  */
 export async function readDocument(path: string): Promise<ConfigDocument> {
   const full = resolve(path);
+  let bytes: Uint8Array;
   try {
-    return parseDocument(full, await Deno.readTextFile(full));
+    bytes = await Deno.readFile(full);
   } catch (cause) {
-    if (cause instanceof ConfigError) throw cause;
     throw new ConfigError(
       "config_unreadable",
       `Cannot read the configuration ${full}; name another with --config FILE or ETL_CONFIG`,
       { cause },
     );
   }
+  const text = decodeUtf8(bytes);
+  if (text === null) throw new ConfigError("invalid_config", `${full}: is not UTF-8; save it as UTF-8`);
+  return parseDocument(full, text);
 }
 
 /**

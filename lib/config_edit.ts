@@ -1,21 +1,14 @@
 /**
  * Changes encrypted values in a configuration file, and nothing else of it: comments and layout stay, and the file is
- * the old or the new one at every moment.
+ * the old or the new one at every moment. What somebody else changes meanwhile is never lost: then nothing is written.
  *
  * @module
  */
-import { applyEdits, modify } from "jsonc-parser";
-import { writeFileAtomic } from "./atomic_file.ts";
-import {
-  type ConfigDocument,
-  findValue,
-  parseDocument,
-  problem,
-  readDocument,
-  stringsOf,
-  type ValueNode,
-} from "./config_document.ts";
-import { configSchema } from "./config_schema.ts";
+import { applyEdits } from "jsonc-parser";
+import { replaceFile } from "./atomic_file.ts";
+import { type ConfigDocument, findValue, problem, readDocument, stringsOf } from "./config_document.ts";
+import { faultsOf } from "./config_fit.ts";
+import { putString } from "./config_insert.ts";
 import { type ConfigWorld, readKeys, SET_A_KEY } from "./config_values.ts";
 import {
   DecryptionError,
@@ -25,7 +18,7 @@ import {
   IV_BYTES,
   type RandomBytes,
 } from "./encryption.ts";
-import { ConfigError, UnavailableError, UsageError } from "./errors.ts";
+import { ConfigError, UsageError } from "./errors.ts";
 
 /** What encrypting needs besides the file. */
 export interface EncryptionWorld extends ConfigWorld {
@@ -34,10 +27,11 @@ export interface EncryptionWorld extends ConfigWorld {
 }
 
 /**
- * Encrypts a value under the newest key and writes it into a field of the file.
+ * Encrypts a value under the first key and writes it into a field of the file.
  *
  * @param field As `database.password`; put in where the file does not have it.
- * @throws {UsageError} where no configuration has such a field, or the value does not suit it.
+ * @param readValue Called once everything but the value is known to be right.
+ * @throws {UsageError} where the configuration has no such field, or the value does not suit it.
  * @throws {ConfigError} where the file or a key is not right.
  */
 export async function encryptField(
@@ -45,46 +39,19 @@ export async function encryptField(
   { field, readValue, world }: { field: string; readValue: () => Promise<string>; world: EncryptionWorld },
 ): Promise<void> {
   const document = await readDocument(configPath);
-  const [key] = await requireKeys(world);
-  // Only now: nobody should type a secret to hear that there is no key.
-  const value = await readValue();
-  if (value.startsWith(ENCRYPTED_PREFIX)) {
-    throw new UsageError(`Cannot encrypt ${field}: the value is encrypted already`);
-  }
   const path = field.split(".");
-  const put = (content: string) => {
-    const eol = document.text.includes("\r\n") ? "\r\n" : "\n";
-    const formattingOptions = { insertSpaces: true, tabSize: 2, eol };
-    return applyEdits(document.text, modify(document.text, path, content, { formattingOptions }));
+  const refuse = (fault: string | undefined) => {
+    if (fault !== undefined) throw new UsageError(`Cannot encrypt ${field}: ${fault}`);
   };
-  const fault = faultOfField(parseDocument(document.path, put(value)), path);
-  if (fault !== null) throw new UsageError(`Cannot encrypt ${field}: ${fault}`);
-  await replace(
-    document,
-    put(await encryptValue(value, { path: field, key, iv: world.randomBytes(IV_BYTES) })),
-  );
-}
-
-/** What is wrong with a field, alone: other values may refer to an environment that is not there. */
-function faultOfField({ root }: ConfigDocument, path: readonly string[]): string | null {
-  const parsed = configSchema.safeParse(plainValue(root));
-  const fault = parsed.error?.issues.find((issue) => {
-    const unknown = issue.code === "unrecognized_keys" ? issue.keys : [];
-    const at = issue.path.join(".");
-    return at === path.join(".") ||
-      unknown.some((key) => `${path.join(".")}.`.startsWith([...issue.path, key, ""].join(".")));
-  });
-  if (!fault) return null;
-  return fault.code === "unrecognized_keys" ? "there is no such field" : fault.message;
-}
-
-function plainValue(node: ValueNode): unknown {
-  if (node.type === "array") return (node.children ?? []).map(plainValue);
-  if (node.type !== "object") return node.value;
-  const entries = (node.children ?? []).map((
-    { children: [key, value] = [] },
-  ) => [key?.value, value && plainValue(value)]);
-  return Object.fromEntries(entries);
+  // Nobody should type a secret to hear that there is no such field, or no key.
+  refuse(faultsOf(document, path, "placeholder").find(({ ofName }) => ofName)?.message);
+  const [key] = await requireKeys(world);
+  const value = await readValue();
+  world.redactor.add(value);
+  if (value.startsWith(ENCRYPTED_PREFIX)) refuse("the value is encrypted already");
+  refuse(faultsOf(document, path, value)[0]?.message);
+  const encrypted = await encryptValue(value, { path: field, key, iv: world.randomBytes(IV_BYTES) });
+  await replace(document, putString(document, path, encrypted) ?? document.text);
 }
 
 /**
@@ -103,7 +70,7 @@ export async function decryptField(configPath: string, field: string, world: Con
 }
 
 /**
- * Encrypts every value of the file that is not under the newest key anew, under that.
+ * Encrypts every value of the file that is not under the first key anew, under that.
  *
  * @returns The paths of those values, and how many encrypted values there are in all.
  * @throws {ConfigError} where a value does not decrypt with any key; nothing is changed then.
@@ -131,17 +98,17 @@ export async function rotateValues(
   return { rotated, encryptedCount };
 }
 
-type Keys = [newest: CryptoKey, ...older: CryptoKey[]];
+type Keys = [first: CryptoKey, ...others: CryptoKey[]];
 
 async function requireKeys(world: ConfigWorld): Promise<Keys> {
-  const [newest, ...older] = await readKeys(world);
-  if (newest === undefined) {
+  const [first, ...others] = await readKeys(world);
+  if (first === undefined) {
     throw new ConfigError(
       "no_key",
       `There is no key; make one with "deno task config generate-key" and ${SET_A_KEY}`,
     );
   }
-  return [newest, ...older];
+  return [first, ...others];
 }
 
 async function decrypt(
@@ -157,14 +124,10 @@ async function decrypt(
   }
 }
 
-/** Writes the file anew, with the owner and the mode that it had; through a symlink, which stays one. */
-async function replace(document: ConfigDocument, text: string): Promise<void> {
-  const file = await Deno.realPath(document.path);
-  if ((await readDocument(file)).text !== document.text) {
-    throw new UnavailableError(
-      "config_changed",
-      `Cannot write ${file}: somebody else has changed it meanwhile; run the command again`,
-    );
-  }
-  await writeFileAtomic(file, text, await Deno.stat(file));
+/** Replaces the file that was read; through a symlink, which stays one. */
+async function replace({ path, text }: ConfigDocument, changed: string): Promise<void> {
+  // Of one that is gone there is no real path: then its own is as good for the message.
+  const file = await Deno.realPath(path).catch(() => path);
+  const encoder = new TextEncoder();
+  await replaceFile(file, { before: encoder.encode(text), after: encoder.encode(changed) });
 }

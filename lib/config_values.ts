@@ -7,8 +7,9 @@
 import { dirname, resolve } from "node:path";
 import { type ConfigDocument, problem, type ValueNode, type ValuePath } from "./config_document.ts";
 import { DecryptionError, decryptValue, ENCRYPTED_PREFIX, parseKeys, splitKeys } from "./encryption.ts";
-import { ConfigError } from "./errors.ts";
+import { ConfigError, messageOf } from "./errors.ts";
 import type { Redactor } from "./redactor.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 /** A value of the environment, `undefined` where it is not set. */
 export type Environment = (name: string) => string | undefined;
@@ -23,11 +24,9 @@ export interface ConfigWorld {
 
 /** Where a value of a configuration came from. */
 export interface ValueOrigin {
-  /** As in `file`, `environment MYSQL_PASSWORD`, `secret file /run/secrets/mysql`. */
+  /** As in `file`, `environment MYSQL_PASSWORD`, `secret file /run/secrets/mysql`. Tells no value. */
   readonly source: string;
-  /** Came from a secret file, or was encrypted: to be hidden, whatever field it is. */
-  readonly isSecret: boolean;
-  /** Of an encrypted value, by which of the keys it was decrypted, from 0. */
+  /** Of an encrypted value, which is secret whatever field it is: by which of the keys it was decrypted, from 0. */
   readonly keyIndex?: number;
 }
 
@@ -79,7 +78,7 @@ class Resolver {
       return await Promise.all((node.children ?? []).map((child, i) => this.resolve(child, [...path, i])));
     }
     if (typeof node.value === "string") return await this.#resolveString(node.value, path);
-    this.origins.set(path.join("."), { source: "file", isSecret: false });
+    this.origins.set(path.join("."), { source: "file" });
     return node.value;
   }
 
@@ -95,34 +94,31 @@ class Resolver {
     }
     value += text.slice(end);
     const source = sources.join(" and ") || "file";
-    let isSecret = sources.some((used) => used.startsWith(SECRET_FILE));
     if (!value.startsWith(ENCRYPTED_PREFIX)) {
-      if (isSecret) this.#world.redactor.add(value);
-      this.origins.set(path.join("."), { source, isSecret });
+      this.origins.set(path.join("."), { source });
       return value;
     }
-    isSecret = true;
     const decrypted = await this.#decrypt(value, path);
     this.#world.redactor.add(decrypted.value);
-    this.origins.set(path.join("."), {
-      source: `${source}, encrypted`,
-      isSecret,
-      keyIndex: decrypted.keyIndex,
-    });
+    this.origins.set(path.join("."), { source: `${source}, encrypted`, keyIndex: decrypted.keyIndex });
     return decrypted.value;
   }
 
   async #resolveReference(reference: string, path: ValuePath, sources: string[]): Promise<string> {
     if (reference.startsWith("file:")) {
       const file = resolve(dirname(this.#document.path), reference.slice("file:".length));
-      sources.push(`${SECRET_FILE} ${file}`);
-      try {
-        return (await Deno.readTextFile(file)).replace(/\r?\n$/, "");
-      } catch (cause) {
+      sources.push(`secret file ${file}`);
+      const bytes = await Deno.readFile(file).catch((cause) => {
         throw this.#problem(path, `cannot read the file ${file}`, cause);
-      }
+      });
+      const text = decodeUtf8(bytes);
+      if (text === null) throw this.#problem(path, `the file ${file} is not UTF-8`);
+      return text.replace(/\r?\n$/, "");
     }
     const [, name, fallback] = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s.exec(reference) ?? [];
+    if (fallback?.includes("${")) {
+      throw this.#problem(path, `the default of ${name} may have no reference in it`);
+    }
     if (name === undefined) {
       throw this.#problem(path, "a reference is ${NAME}, ${NAME:-default} or ${file:PATH}");
     }
@@ -160,8 +156,6 @@ class Resolver {
   }
 }
 
-const SECRET_FILE = "secret file";
-
 /** What to do where there is no key. */
 export const SET_A_KEY = "set ETL_CONFIG_KEY, or ETL_CONFIG_KEY_FILE to a file that holds it";
 
@@ -170,20 +164,51 @@ export const SET_A_KEY = "set ETL_CONFIG_KEY, or ETL_CONFIG_KEY_FILE to a file t
  *
  * @throws {ConfigError} `invalid_key` where the file cannot be read or a key has another form.
  */
-export async function readKeys({ env, redactor }: ConfigWorld): Promise<CryptoKey[]> {
-  const sources = { ETL_CONFIG_KEY: "", ETL_CONFIG_KEY_FILE: "" };
-  try {
-    sources.ETL_CONFIG_KEY = env("ETL_CONFIG_KEY") ?? "";
-    const file = env("ETL_CONFIG_KEY_FILE");
-    if (file) sources.ETL_CONFIG_KEY_FILE = await Deno.readTextFile(file);
-  } catch (cause) {
-    const message = `the key cannot be read; ${SET_A_KEY}, and let this process read it`;
-    throw new ConfigError("invalid_key", `${message} (${cause instanceof Error ? cause.message : cause})`);
-  }
+export async function readKeys(world: ConfigWorld): Promise<CryptoKey[]> {
+  const inline = readVariable(world, "ETL_CONFIG_KEY");
+  const file = readVariable(world, "ETL_CONFIG_KEY_FILE");
   const keys: CryptoKey[] = [];
+  const sources = { ETL_CONFIG_KEY: inline, ETL_CONFIG_KEY_FILE: file && await readKeyFile(file, world) };
   for (const [source, text] of Object.entries(sources)) {
-    for (const key of splitKeys(text)) redactor.add(key);
+    for (const key of splitKeys(text)) world.redactor.add(key);
     keys.push(...await parseKeys(text, source));
   }
   return keys;
+}
+
+function readVariable({ env }: ConfigWorld, name: string): string {
+  try {
+    return env(name) ?? "";
+  } catch (cause) {
+    throw keyProblem(messageOf(cause));
+  }
+}
+
+async function readKeyFile(path: string, { redactor }: ConfigWorld): Promise<string> {
+  // A path may look like a key, but a key is never the path of a file that is there.
+  const mistaken = splitKeys(path).filter((word) => LIKE_A_KEY.test(word));
+  for (const word of mistaken) redactor.add(word);
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (cause) {
+    if (mistaken.length === 0) throw keyProblem(messageOf(cause));
+    throw new ConfigError(
+      "invalid_key",
+      "ETL_CONFIG_KEY_FILE holds a key, not the path of a file with one; a key goes into ETL_CONFIG_KEY",
+    );
+  }
+  const text = decodeUtf8(bytes);
+  if (text === null) throw keyProblem(`${path} is not UTF-8`);
+  return text;
+}
+
+/** Base64 of about 32 bytes; a key may be cut short by mistake. */
+const LIKE_A_KEY = /^[A-Za-z0-9+/_-]{40,}={0,2}$/;
+
+function keyProblem(why: string): ConfigError {
+  return new ConfigError(
+    "invalid_key",
+    `the key cannot be read; ${SET_A_KEY}, and let this process read it (${why})`,
+  );
 }

@@ -1,13 +1,15 @@
 /**
  * The contract check over a set of files: accepted rows as Parquet, rejected rows with line, reason and raw text.
  *
- * Regular files with the same header are read together, typed at once. A file whose accepted rows are fewer than its
- * lines is looked at again, line by line, for what is wrong with the others. Irregular files are normalised first and
- * then looked at in that way only. At the end, for each file, rows read = accepted + rejected, where the rows read are
- * counted by the scan and not by the reader.
+ * Files with the same header are read together. Those whose every row a scan proves to be exact are read typed, while
+ * the scan goes on; of other regular files the engine casts each value and compares it with its text. A file whose
+ * accepted rows are fewer than its lines is looked at again, line by line, for what is wrong with the others. Irregular
+ * files are normalised first and then looked at in that way only. At the end, for each file, rows read = accepted +
+ * rejected, where the rows read are counted by the scan and not by the reader.
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import type { Config } from "./config_schema.ts";
 import type { Log } from "./log.ts";
@@ -17,14 +19,24 @@ import {
   acceptedSql,
   bindHeader,
   type BoundHeader,
+  knownKeysSql,
+  layoutOf,
   normalisedRowsSql,
+  provenSql,
+  provenTypes,
   regularRowsSql,
   rejectsSql,
   textColumns,
+  unknownKeysSql,
   warningNames,
 } from "./contract_sql.ts";
 import { normaliseCsv } from "./csv_normalise.ts";
-import { NO_DELIMITER, scanCsv } from "./csv_scan.ts";
+import { NO_DELIMITER } from "./csv_marks.ts";
+import { CHUNK_BYTES } from "./csv_chunks.ts";
+import { beginProof, type HopefulFile } from "./csv_proof.ts";
+import { scanCsv } from "./csv_scan.ts";
+import { compileSpelling, type SpellingTable } from "./csv_spelling.ts";
+import { literal } from "./duckdb.ts";
 import type { Engine, Written } from "./engine/engine.ts";
 import type { SourceFile } from "./manifest.ts";
 import type { ProgressStep } from "./progress.ts";
@@ -57,9 +69,9 @@ interface ReadableFile {
   readonly shaped: boolean;
 }
 
-interface Group {
+interface Group<File extends ReadableFile = ReadableFile> {
   readonly header: BoundHeader;
-  readonly files: ReadableFile[];
+  readonly files: File[];
 }
 
 /** What a check wrote, as Parquet. */
@@ -88,25 +100,46 @@ export async function checkFiles(
   const { runFolder } = context;
   await Deno.remove(join(runFolder, folder), { recursive: true }).catch(() => {});
   await Deno.mkdir(join(runFolder, folder, "normalised"), { recursive: true });
+  const target = (name: string) => join(runFolder, folder, name);
+  const buffer = Buffer.alloc(CHUNK_BYTES);
+  const hopeful = await findHopeful(files, buffer, context);
+  const reading = acceptHopeful([...hopeful.values()], target("proven"), context);
+  const proven: ReadableFile[] = [];
   const regular: ReadableFile[] = [];
   const irregular: ReadableFile[] = [];
-  for (const file of files) {
-    const found = await openFile(file, join(runFolder, folder), context);
-    if (found) (found.normalised ? irregular : regular).push(found);
-    context.step.advance();
+  const given: ReadableFile[] = [];
+  try {
+    for (const file of files) {
+      const hope = hopeful.get(file);
+      const rowCount = await hope?.proof.prove() ?? null;
+      if (hope && rowCount !== null) {
+        proven.push({ ...hope, rowCount });
+      } else {
+        if (hope) given.push(hope);
+        const found = await openFile(file, join(runFolder, folder), buffer, context);
+        if (found) (found.normalised ? irregular : regular).push(found);
+      }
+      context.step.advance();
+    }
+  } finally {
+    // The engine works on one thing at a time, and must not be closed while it does.
+    await reading.catch(() => {});
   }
-  const target = (name: string) => join(runFolder, folder, name);
-  const shaped = regular.filter((found) => found.shaped);
-  let accepted: Written[] = [];
-  for (const [index, group] of groupByHeader(shaped).entries()) {
-    accepted.push(await acceptRegular(group, target(`regular-${index}`), context));
+  const read = await dropRows(given, await reading, "source_key", target("proven-only"), context);
+  const shaped = [...proven, ...regular.filter((found) => found.shaped)];
+  let accepted = await dropUnknownKeys(proven, read, target("known"), context);
+  const byCasts: Written[] = [];
+  for (const [index, group] of groupByHeader(regular.filter((found) => found.shaped)).entries()) {
+    byCasts.push(await acceptRegular(group, target(`regular-${index}`), context));
   }
-  await countAccepted(shaped, joinWritten(accepted), context);
+  await countAccepted(regular, joinWritten(byCasts), context);
+  accepted.push(...byCasts);
   const suspects = shaped.filter(({ file, rowCount }) => file.rowsAccepted < rowCount);
   let rejects: Written[] = [];
   for (const [index, group] of groupByHeader(suspects).entries()) {
     await nameRegularRows(group, context);
-    rejects.push(await rejectRows(group, target(`regular-rejects-${index}`), context));
+    const { delimiter } = context.config.csv;
+    rejects.push(await rejectRows(group, target(`regular-rejects-${index}`), context, delimiter));
   }
   await countRejects(suspects, joinWritten(rejects), context);
 
@@ -131,7 +164,9 @@ export async function checkFiles(
       await nameRows(group, context);
       const sql = acceptedRowsSql("checked_rows", group.header, context.config.contract);
       careful.accepted.push(await writeParquet(sql, target(`${name}-${index}`), context));
-      careful.rejects.push(await rejectRows(group, target(`${name}-rejects-${index}`), context));
+      const plainDelimiter = name === "line" ? context.config.csv.delimiter : null;
+      const rejected = await rejectRows(group, target(`${name}-rejects-${index}`), context, plainDelimiter);
+      careful.rejects.push(rejected);
     }
   }
   await countAccepted([...byLine, ...irregular], joinWritten(careful.accepted), context);
@@ -139,7 +174,7 @@ export async function checkFiles(
   accepted.push(...careful.accepted);
   rejects.push(...careful.rejects);
 
-  const readable = [...regular, ...irregular];
+  const readable = [...proven, ...regular, ...irregular];
   for (const { file, rowCount } of readable) {
     file.rowsRead = rowCount;
     if (file.rowsAccepted + file.rowsRejected === rowCount) continue;
@@ -154,15 +189,55 @@ export async function checkFiles(
   };
 }
 
+/** A file whose rows are proven as far as its first chunk goes. */
+interface Hopeful extends ReadableFile {
+  readonly proof: HopefulFile;
+}
+
+/** The files of which a scan may prove that they can be read typed. */
+async function findHopeful(
+  files: readonly SourceFile[],
+  buffer: Buffer,
+  { config: { csv, contract }, runFolder, signal }: CheckContext,
+): Promise<Map<SourceFile, Hopeful>> {
+  const layouts = new Map<string, { header: BoundHeader; table: SpellingTable } | null>();
+  const layoutFor = (line: string) => {
+    let layout = layouts.get(line);
+    if (layout === undefined) {
+      const header = bindHeader(line.split(csv.delimiter), contract, csv.maxColumns);
+      layout = "reason" in header
+        ? null
+        : { header, table: compileSpelling(layoutOf(header), csv.delimiter, csv.quote) };
+      layouts.set(line, layout);
+    }
+    return layout;
+  };
+  const hopeful = new Map<SourceFile, Hopeful>();
+  for (const file of files) {
+    const path = join(runFolder, file.content ?? "");
+    const proof = await beginProof(
+      path,
+      { ...csv, buffer, signal },
+      (line) => layoutFor(line)?.table ?? null,
+    );
+    const header = proof && layoutFor(proof.header)?.header;
+    if (header) {
+      hopeful.set(file, { file, path, normalised: false, header, rowCount: 0, shaped: true, proof });
+    }
+  }
+  return hopeful;
+}
+
 /** Scans a file, normalises it where needed, and binds its header; `null` where the whole file is rejected. */
 async function openFile(
   file: SourceFile,
   folder: string,
+  buffer: Buffer,
   context: CheckContext,
 ): Promise<ReadableFile | null> {
   const { config: { csv, contract }, runFolder, signal } = context;
   let path = join(runFolder, file.content ?? "");
-  const scan = await scanCsv(path, { ...csv, signal });
+  const scan = await scanCsv(path, { ...csv, buffer, signal });
   if (scan.kind === "empty") return reject(file, "empty_file", "it has no bytes");
   if (scan.kind === "not_utf8") return reject(file, "not_utf8", "it is not UTF-8 text");
   let names: readonly string[],
@@ -203,8 +278,8 @@ function reject(file: SourceFile, reason: string, detail: string): null {
 }
 
 /** Files whose columns stand in the same places, so that one query reads them all. */
-function groupByHeader(files: readonly ReadableFile[]): Group[] {
-  const groups = new Map<string, Group>();
+function groupByHeader<File extends ReadableFile>(files: readonly File[]): Group<File>[] {
+  const groups = new Map<string, Group<File>>();
   for (const file of files) {
     const layout = JSON.stringify([file.header.width, file.header.columns.map((column) => column.index)]);
     const group = groups.get(layout) ?? { header: file.header, files: [] };
@@ -223,6 +298,70 @@ async function nameSource(group: Group, engine: Engine): Promise<void> {
   });
   const columns = { filename: "VARCHAR", source_key: "VARCHAR", file_id: "BIGINT", first_row: "BIGINT" };
   await engine.nameValues("source", columns, rows);
+}
+
+/** Large files that are read each by a view of its own, which costs less per row than looking its key up. */
+const MOST_SINGLE_VIEWS = 64;
+
+/** Reads files typed, before they are proven; what turns out not to be has to be dropped. */
+async function acceptHopeful(
+  files: readonly Hopeful[],
+  folder: string,
+  context: CheckContext,
+): Promise<Written[]> {
+  const { engine, config: { contract } } = context;
+  const written: Written[] = [];
+  for (const [index, group] of groupByHeader(files).entries()) {
+    const selects: string[] = [];
+    const large = group.files.filter(({ proof }) => !proof.isWhole).slice(0, MOST_SINGLE_VIEWS);
+    for (const { file, path } of large) {
+      await nameTyped(`typed_${file.id}`, [path], group.header, context);
+      selects.push(`SELECT *, ${literal(file.key)} AS source_key FROM typed_${file.id}`);
+    }
+    const others = group.files.filter((file) => !large.includes(file));
+    if (others.length > 0) {
+      await nameSource({ ...group, files: others }, engine);
+      await nameTyped("typed", others.map(({ path }) => path), group.header, context);
+      selects.push("SELECT t.*, s.source_key FROM typed t JOIN source s ON t.filename = s.filename");
+    }
+    await engine.nameQuery("typed_rows", selects.join(" UNION ALL "));
+    const sql = provenSql("typed_rows", group.header, contract);
+    written.push(await writeParquet(sql, join(folder, String(index)), context));
+  }
+  return written;
+}
+
+async function nameTyped(
+  view: string,
+  files: readonly string[],
+  header: BoundHeader,
+  { engine, config: { csv } }: CheckContext,
+): Promise<void> {
+  await engine.nameText(view, {
+    files,
+    delimiter: csv.delimiter,
+    columns: textColumns(header.width),
+    types: provenTypes(header),
+    skipLines: 1,
+    maxLineBytes: csv.maxRowBytes,
+  });
+}
+
+/** Counts the rows of proven files, and writes them anew without those whose keys are unknown, where there are any. */
+async function dropUnknownKeys(
+  files: readonly ReadableFile[],
+  written: readonly Written[],
+  folder: string,
+  context: CheckContext,
+): Promise<Written[]> {
+  await countAccepted(files, joinWritten(written), context);
+  if (written.every(({ rowCount }) => rowCount === 0)) return [];
+  const [found] = await context.engine.query(unknownKeysSql());
+  if (Number(found?.unknown_count) === 0) return [...written];
+  const known = await writeParquet(knownKeysSql(), folder, context);
+  for (const { file } of files) Object.assign(file, { rowsAccepted: 0, warnings: {} });
+  await countAccepted(files, known, context);
+  return [known];
 }
 
 async function acceptRegular(group: Group, folder: string, context: CheckContext): Promise<Written> {
@@ -263,9 +402,15 @@ async function nameNormalisedRows(group: Group, { engine, config: { csv } }: Che
   await engine.nameQuery("checked_rows", normalisedRowsSql("normalised_lines", csv.delimiter));
 }
 
-async function rejectRows(group: Group, folder: string, context: CheckContext): Promise<Written> {
+/** @param plainDelimiter Of regular files, whose raw text is their fields with it between them; else `null`. */
+async function rejectRows(
+  group: Group,
+  folder: string,
+  context: CheckContext,
+  plainDelimiter: string | null,
+): Promise<Written> {
   return await writeParquet(
-    rejectsSql("checked_rows", group.header, context.config.contract),
+    rejectsSql("checked_rows", group.header, context.config.contract, plainDelimiter),
     folder,
     context,
   );
@@ -279,7 +424,7 @@ function writeParquet(sql: string, folder: string, { engine, step }: CheckContex
   );
 }
 
-/** Fills in accepted rows and warnings of the files. */
+/** Names the accepted rows, and fills in how many of them each file has, and their warnings. */
 async function countAccepted(
   files: readonly ReadableFile[],
   accepted: Written,

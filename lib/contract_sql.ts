@@ -12,7 +12,7 @@
 import type { Contract } from "./config_schema.ts";
 import { type ColumnType, KEY_COLUMNS, parseColumnType, sqlType } from "./contract.ts";
 import { unescapeSql } from "./csv_normalise.ts";
-import { FIELD_SEPARATOR } from "./csv_scan.ts";
+import { FIELD_SEPARATOR } from "./csv_marks.ts";
 import { identifier, literal } from "./duckdb.ts";
 
 /** A contract column and where the files of a group have it. */
@@ -51,6 +51,8 @@ interface Fault {
   readonly column: string | null;
   /** SQL text expression. */
   readonly detail: string;
+  /** A row that matches {@linkcode spelledPattern} does not have it. */
+  readonly isOfSpelling: boolean;
 }
 
 /** Values quoted in a reject's detail are cut to this many characters; the raw text has them whole. */
@@ -118,24 +120,100 @@ export function acceptedSql(relation: string, header: BoundHeader, contract: Con
   return acceptedFrom(relation, header, contract, field, "TRUE");
 }
 
+/** SQL types of the columns that {@linkcode textColumns} names, for files whose rows are proven to be exact. */
+export function provenTypes({ columns }: BoundHeader): Map<string, string> {
+  return new Map(columns.map(({ type, index }) => [`@${index}`, sqlType(type)]));
+}
+
+/** The type of each column of a header, in its order; `null` for those that are not the contract's. */
+export function layoutOf({ columns, width }: BoundHeader): (ColumnType | null)[] {
+  const layout: (ColumnType | null)[] = new Array(width).fill(null);
+  for (const { type, index } of columns) layout[index] = type;
+  return layout;
+}
+
+/**
+ * Accepted rows of files whose rows are proven to be exact, whatever their keys: nearly always all of them are known,
+ * which costs less to count afterwards than to join on the way.
+ *
+ * @param relation Has the columns of {@linkcode textColumns}, typed, and `source_key`.
+ */
+export function provenSql(relation: string, header: BoundHeader, contract: Contract): string {
+  const names = header.columns.map(({ name }) => identifier(name));
+  const rules = Object.values(contract.rules).filter((rule) => rule.severity === "reject");
+  return `
+    WITH typed AS (
+      SELECT ${
+    header.columns.map(({ name, index }) => `${identifier(`@${index}`)} AS ${identifier(name)}`).join(", ")
+  },
+        ${additionalColumn(header, (index) => identifier(`@${index}`))} AS additional_column, source_key
+      FROM ${identifier(relation)}
+    )
+    SELECT ${names.join(", ")}, additional_column, source_key FROM typed
+    WHERE ${
+    [...names.map((name) => `${name} IS NOT NULL`), ...rules.map((rule) => passes(rule.check))].join(" AND ")
+  }`;
+}
+
+/** How many keys of accepted_sales are unknown, over all its rows and dimensions. One join after the other costs less. */
+export function unknownKeysSql(): string {
+  const counts = KEY_COLUMNS.map(({ column, dimension, key }) =>
+    `(SELECT count(*) FROM accepted_sales ANTI JOIN (SELECT ${key} AS "@key" FROM ${dimension}) keys
+        ON accepted_sales.${identifier(column)} = keys."@key")`
+  );
+  return `SELECT ${counts.join(" + ")} AS unknown_count`;
+}
+
+/** Rows of accepted_sales whose keys are all known. */
+export function knownKeysSql(): string {
+  return `SELECT accepted_sales.* FROM accepted_sales ${
+    KEY_COLUMNS.map(({ column, dimension, key }) =>
+      `SEMI JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
+        ON accepted_sales.${identifier(column)} = ${dimension}."@${dimension}"`
+    ).join(" ")
+  }`;
+}
+
 /** The same of a relation of checked rows; see {@linkcode regularRowsSql}. */
 export function acceptedRowsSql(relation: string, header: BoundHeader, contract: Contract): string {
   return acceptedFrom(relation, header, contract, listField, `len("@f") = ${header.width}`);
 }
 
-/** Rejected rows of a relation of checked rows: file_id, line, reason, column, detail, raw. */
-export function rejectsSql(relation: string, header: BoundHeader, contract: Contract): string {
+/**
+ * Rejected rows of a relation of checked rows: file_id, line, reason, column, detail, raw.
+ *
+ * @param plainDelimiter Where the raw text is the fields with this character between them, as in regular files: most of
+ * their rows match one pattern as a whole, which costs a tenth of looking at each value; `null` elsewhere.
+ */
+export function rejectsSql(
+  relation: string,
+  header: BoundHeader,
+  contract: Contract,
+  plainDelimiter: string | null = null,
+): string {
   const faults = rowFaults(header, contract);
+  const pattern = plainDelimiter === null ? null : spelledPattern(header, plainDelimiter);
+  const spelled = pattern === null ? "FALSE" : `regexp_full_match(r."@raw", ${literal(pattern)})`;
+  const test = (only: (fault: Fault) => boolean) =>
+    faults.map((fault, i) => only(fault) ? `WHEN ${fault.test} THEN ${i}` : "").join(" ");
   const choose = (pick: (fault: Fault) => string) =>
     `CASE "@fault" ${faults.map((fault, i) => `WHEN ${i} THEN ${pick(fault)}`).join(" ")} END`;
   return `
-    WITH typed AS (
-      SELECT s.file_id AS "@file_id", r."@line", r."@raw", r."@f", ${typedColumns(header, listField)}
+    WITH spelled AS (
+      SELECT s.file_id AS "@file_id", r."@line", r."@raw", r."@f", ${spelled} AS "@spelled"
       FROM ${identifier(relation)} r JOIN source s ON r.filename = s.filename
+    ), typed AS (
+      SELECT "@file_id", "@line", "@raw", "@f", "@spelled", ${
+    header.columns.map(({ name, type, index }) => {
+      const text = listField(index);
+      const plain = type.kind === "text" ? text : `TRY_CAST(${text} AS ${sqlType(type)})`;
+      return `CASE WHEN "@spelled" THEN ${plain} ELSE ${exactValue(text, type)} END AS ${identifier(name)}`;
+    }).join(", ")
+  }
+      FROM spelled
     ), judged AS (
-      SELECT typed.*, CASE ${
-    faults.map((fault, i) => `WHEN ${fault.test} THEN ${i}`).join(" ")
-  } END AS "@fault"
+      SELECT typed.*, CASE WHEN "@spelled" THEN CASE ${test((fault) => !fault.isOfSpelling)} END
+        ELSE CASE ${test(() => true)} END END AS "@fault"
       FROM typed ${
     KEY_COLUMNS.map(({ column, dimension, key }) =>
       `LEFT JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
@@ -219,16 +297,13 @@ function acceptedFrom(
     type.kind === "text" ? `trim(${identifier(name)}, ${BLANKS}) <> ''` : `${identifier(name)} IS NOT NULL`
   );
   const rules = Object.values(contract.rules).filter((rule) => rule.severity === "reject");
-  const extra = header.extra.map((index) => `nullif(${field(index)}, '')`);
   // A row that does not pass has no key, so that it finds no partner. As a filter the same conditions would be pushed
   // below the casts that they need, which would then be done twice.
   const [first] = KEY_COLUMNS;
   return `
     WITH typed AS (
       SELECT ${typedColumns(header, field)},
-        ${
-    extra.length ? `nullif(concat_ws(', ', ${extra.join(", ")}), '')` : "CAST(NULL AS VARCHAR)"
-  } AS additional_column,
+        ${additionalColumn(header, field)} AS additional_column,
         s.source_key
       FROM ${identifier(relation)} r JOIN source s ON r.filename = s.filename
       WHERE ${wellFormed}
@@ -246,6 +321,43 @@ function acceptedFrom(
   }`;
 }
 
+function additionalColumn({ extra }: BoundHeader, field: (index: number) => string): string {
+  if (extra.length === 0) return "CAST(NULL AS VARCHAR)";
+  return `nullif(concat_ws(', ', ${extra.map((index) => `nullif(${field(index)}, '')`).join(", ")}), '')`;
+}
+
+/** Wider rows make a pattern that takes longer than it saves. */
+const WIDEST_PATTERN = 100;
+
+/** What {@linkcode ./csv_spelling.ts} proves of a row, as a pattern of the whole; `null` where there is none. */
+function spelledPattern({ columns, width }: BoundHeader, delimiter: string): string | null {
+  if (width > WIDEST_PATTERN) return null;
+  const other = `[^\\x{${delimiter.charCodeAt(0).toString(16)}}]`;
+  const fields: string[] = new Array(width).fill(`${other}*`);
+  for (const { type, index } of columns) {
+    const pattern = spelledValue(type, other);
+    if (pattern === null) return null;
+    fields[index] = pattern;
+  }
+  return fields.join(`\\x{${delimiter.charCodeAt(0).toString(16)}}`);
+}
+
+function spelledValue(type: ColumnType, other: string): string | null {
+  switch (type.kind) {
+    case "integer":
+      return "-?[0-9]{1,18}";
+    case "date":
+      return "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}";
+    case "decimal": {
+      const { precision, scale } = type;
+      if (precision === scale) return null;
+      return `-?[0-9]{1,${precision - scale}}${scale > 0 ? `(?:[.][0-9]{1,${scale}})?` : ""}`;
+    }
+    case "text":
+      return `${other}*${other.replace("]", " \\t]")}${other}*`;
+  }
+}
+
 /** Every fault that a row can have, in the order in which they are looked for. */
 function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
   const faults: Fault[] = [{
@@ -253,6 +365,7 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
     reason: "field_count",
     column: null,
     detail: `len("@f") || ' fields where the header has ${header.width}'`,
+    isOfSpelling: true,
   }];
   for (const { name, type, index } of header.columns) {
     const text = listField(index);
@@ -261,6 +374,7 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
       reason: "missing_value",
       column: name,
       detail: literal(`${name} is empty`),
+      isOfSpelling: true,
     });
     if (type.kind === "text") continue;
     faults.push({
@@ -270,6 +384,8 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
       detail: `${literal(`${name}: "`)} || left(${text}, ${DETAIL_VALUE_CHARACTERS}) || ${
         literal(`" is not ${describeType(type)}`)
       }`,
+      // Digits in the form of a date may be no day.
+      isOfSpelling: type.kind !== "date",
     });
   }
   for (const [name, rule] of Object.entries(contract.rules)) {
@@ -279,6 +395,7 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
       reason: "rule",
       column: null,
       detail: literal(`${name}: not ${rule.check}`),
+      isOfSpelling: false,
     });
   }
   for (const { column, dimension, reason } of KEY_COLUMNS) {
@@ -289,6 +406,7 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
       detail: `${literal(`${column} `)} || ${identifier(column)} || ${
         literal(` is not in the dimension ${dimension}`)
       }`,
+      isOfSpelling: false,
     });
   }
   return faults;

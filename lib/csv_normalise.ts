@@ -12,7 +12,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_scan.ts";
+import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
 
 /** How a source file is written. */
 export interface CsvDialect {
@@ -165,8 +165,8 @@ class RowParser {
   #raw = "";
   /** Text of the quoted field that is still open, with its quotes taken back; `null` outside quotes. */
   #quoted: string | null = null;
-  /** Where the open field begins in the raw text. */
-  #fieldStart = 0;
+  /** Raw text of that field in the lines before this one: looking it up in the whole row would copy the row each time. */
+  #before = "";
 
   constructor(dialect: CsvDialect) {
     this.#dialect = dialect;
@@ -176,15 +176,14 @@ class RowParser {
   push(content: string, end: string): { raw: string | null; fields: string[] } | null {
     const { delimiter, quote } = this.#dialect;
     if (this.length === 0 && !content.includes(quote)) return { raw: null, fields: content.split(delimiter) };
-    const offset = this.#raw.length;
     this.#raw += content;
     this.length = this.#raw.length;
-    let at = 0;
+    let at = 0, fieldStart = 0;
     while (true) {
       if (this.#quoted === null) {
-        this.#fieldStart = offset + at;
+        fieldStart = at;
         if (content[at] === quote) {
-          this.#quoted = "";
+          this.#quoted = this.#before = "";
           at++;
         } else {
           const next = content.indexOf(delimiter, at);
@@ -197,6 +196,7 @@ class RowParser {
       const close = content.indexOf(quote, at);
       if (close < 0) {
         this.#quoted += content.slice(at) + end;
+        this.#before += content.slice(fieldStart) + end;
         this.#raw += end;
         this.length = this.#raw.length;
         return null;
@@ -210,7 +210,7 @@ class RowParser {
       const next = content.indexOf(delimiter, close + 1);
       const stop = next < 0 ? content.length : next;
       const stray = stop > close + 1;
-      this.#fields.push(stray ? this.#raw.slice(this.#fieldStart, offset + stop) : this.#quoted ?? "");
+      this.#fields.push(stray ? this.#before + content.slice(fieldStart, stop) : this.#quoted ?? "");
       this.#quoted = null;
       if (next < 0) return this.#row();
       at = next + 1;

@@ -15,6 +15,7 @@
  * @module
  */
 import { ConfigError } from "./errors.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 /** A configuration's string that begins with this is encrypted, in this or another version. */
 export const ENCRYPTED_PREFIX = "enc:";
@@ -86,7 +87,7 @@ export async function encryptValue(
  * Decrypts a field's value by the first of the keys that fits.
  *
  * @returns The value, and which key it was, from 0.
- * @throws {DecryptionError} where it has another version or form, or no key fits.
+ * @throws {DecryptionError} where it has another version or form, no key fits, or it is not UTF-8.
  */
 export async function decryptValue(
   text: string,
@@ -99,7 +100,9 @@ export async function decryptValue(
   for (const [keyIndex, key] of keys.entries()) {
     const bytes = await unseal(sealed, { key, context: contextOf(path) });
     if (bytes === null) continue;
-    return { value: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes), keyIndex };
+    const value = decodeUtf8(bytes);
+    if (value === null) throw new DecryptionError("is not UTF-8 once it is decrypted; encrypt it again");
+    return { value, keyIndex };
   }
   throw new DecryptionError(
     `does not decrypt with ${keys.length === 1 ? "the key" : `any of the ${keys.length} keys`}: ` +

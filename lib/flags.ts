@@ -20,6 +20,8 @@ export interface Usage {
   readonly options: readonly OptionName[];
   /** It has a configuration of its own: no `--config`. */
   readonly ownConfig?: boolean;
+  /** Common options that it takes and has no use for; they are not in `--help`. */
+  readonly ignores?: readonly ("config" | "log-level")[];
 }
 
 /** What was given. */
@@ -108,14 +110,17 @@ const OPTIONS: Readonly<Record<OptionName, () => Option>> = {
   force: () => new Option("--force", "print the value although standard output is no terminal"),
 };
 
-function withOptions(command: Command, { description, options, ownConfig }: Usage): Command {
+function withOptions(command: Command, { description, options, ownConfig, ignores = [] }: Usage): Command {
+  const level = new Option("--log-level <level>", "least level to log").choices(LOG_LEVELS).default("info");
+  const config = new Option(
+    "--config <file>",
+    "configuration (default: $ETL_CONFIG, else config/local.jsonc)",
+  );
   command.description(description)
     .option("--json", "print a machine-readable summary on stdout", false)
-    .addOption(new Option("--log-level <level>", "least level to log").choices(LOG_LEVELS).default("info"))
+    .addOption(level.hideHelp(ignores.includes("log-level")))
     .allowExcessArguments(false);
-  if (!ownConfig) {
-    command.option("--config <file>", "configuration (default: $ETL_CONFIG, else config/local.jsonc)");
-  }
+  if (!ownConfig) command.addOption(config.hideHelp(ignores.includes("config")));
   for (const name of options) command.addOption(OPTIONS[name]());
   return command;
 }
@@ -133,7 +138,29 @@ function parse(command: Command, args: readonly string[], print: (text: string) 
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== ExitCode.ok) {
-      throw new UsageError(`${error.message.replace(/^error: /, "")}; see ${command.name()} --help`);
+      throw new UsageError(`${faultOf(error)}; see ${command.name()} --help`);
     }
+  }
+}
+
+const NO_SECRETS = "a secret comes from standard input, never from an argument";
+
+/** What is wrong, without any value that was given: somebody may have taken an argument for the place of a secret. */
+function faultOf({ code, message }: CommanderError): string {
+  // Of names that there are.
+  const [suggestion = ""] = / \(Did you mean [^()]*\?\)$/.exec(message.replaceAll("\n", " ")) ?? [];
+  switch (code) {
+    case "commander.unknownOption": {
+      const [, name = ""] = /unknown option '(--[^=']*|-[^'])/.exec(message) ?? [];
+      return `there is no option ${name}${suggestion}; ${NO_SECRETS}`;
+    }
+    case "commander.unknownCommand":
+      return `there is no such action${suggestion}; ${NO_SECRETS}`;
+    case "commander.excessArguments":
+      return `there are more arguments than it takes; ${NO_SECRETS}`;
+    case "commander.invalidArgument":
+      return message.replace(/^error: (.*?) argument '.*' is invalid\. /s, "$1: ");
+    default:
+      return message.replace(/^error: /, "");
   }
 }

@@ -129,7 +129,7 @@ export class Session implements AsyncDisposable {
 
   /** Opens what the beginning of a run needs, and makes its folder. */
   async #begin(): Promise<BeginContext> {
-    const { config, frozen } = await this.#loadConfig();
+    const { config, freeze } = await this.#loadConfig();
     const store = await this.#openStore(config);
     const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
     const runId = newRunId(this.#world.now(), this.#world.newId);
@@ -141,7 +141,7 @@ export class Session implements AsyncDisposable {
       progress,
       signal,
       config,
-      frozen,
+      frozen: freeze(runId),
       runId,
       dryRun: this.dryRun,
       runFolder: this.#runFolder,
@@ -206,8 +206,8 @@ export class Session implements AsyncDisposable {
       if (name === "cleanup") await workDir.removeRun(manifest.runId);
     } else {
       if (manifest.work === "files") requireStagesBefore(manifest, name);
-      const { config, frozen } = await this.#loadConfig();
-      requireSameStores(frozen, manifest);
+      const { config, freeze } = await this.#loadConfig();
+      requireSameStores(freeze(manifest.runId), manifest);
       const database = await this.#openDatabase(config, workDir.path);
       this.#lease ??= await Lease.resume(database, manifest.token, {
         ...config.lease,
@@ -249,7 +249,7 @@ export class Session implements AsyncDisposable {
     if (this.#loaded === null) {
       const { configPath, workDir } = this.#options;
       const loaded = await loadConfig(configPath, this.#configWorld);
-      if (workDir !== null) loaded.config.workDir = loaded.frozen.workDir = resolve(workDir);
+      if (workDir !== null) loaded.config.workDir = resolve(workDir);
       for (const [field, { source }] of loaded.origins) {
         this.#stage.log.debug("Configuration: {field} comes from {source}", { field, source });
       }

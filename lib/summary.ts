@@ -102,15 +102,14 @@ const STAYS: readonly FileSummary["status"][] = ["skipped", null];
 
 /** The summary of a run that failed. `manifest` is `null` where there was none yet. */
 export function summariseFailure(manifest: Manifest | null, error: unknown): Summary {
-  const exitCode = exitCodeOf(error);
-  const code = error instanceof PipelineError ? error.code : "bug";
   const base = manifest ? summarise(manifest) : NO_RUN;
-  return {
-    ...base,
-    state: "failed",
-    committed: manifest?.committed ?? false,
-    error: { exitCode, code, message: messageOf(error) },
-  };
+  return { ...base, state: "failed", committed: manifest?.committed ?? false, error: summariseError(error) };
+}
+
+/** Anything that was thrown, for machines. */
+export function summariseError(error: unknown): NonNullable<Summary["error"]> {
+  const code = error instanceof PipelineError ? error.code : "bug";
+  return { exitCode: exitCodeOf(error), code, message: messageOf(error) };
 }
 
 /** The summary where there is no run. */

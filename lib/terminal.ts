@@ -1,5 +1,6 @@
 /**
- * Standard output and error. Everything that the process says passes here, and loses its secrets here.
+ * Standard output and error. Everything that the process says passes here, and loses its secrets here; the prompts of
+ * `secret_input.ts` alone go past it, which name the field that is asked for and nothing else.
  *
  * The log and the progress bar share standard error: a line that is written first clears the bar.
  *
@@ -43,9 +44,10 @@ export function openTerminal(redactor: Redactor): Terminal {
       write(bar === "" ? `${line}\n` : `${CLEAR_LINE}${line}\n${bar}`);
     },
     showBar(text) {
-      if (columns === 0 || text === bar) return;
-      write(CLEAR_LINE + text);
-      bar = text;
+      const shown = redactor.redact(text);
+      if (columns === 0 || shown === bar) return;
+      write(CLEAR_LINE + shown);
+      bar = shown;
     },
     print(text) {
       writeAll(Deno.stdout, redactor.redact(text));

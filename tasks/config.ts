@@ -20,39 +20,49 @@ export const actions: readonly Action[] = [
     name: "generate-key",
     description: "Print a new 256-bit key for ETL_CONFIG_KEY.",
     options: [],
-    run: ({ randomBytes }) => Promise.resolve(generateKey(randomBytes) + "\n"),
+    ignores: ["config", "log-level"],
+    run({ randomBytes }) {
+      const key = generateKey(randomBytes);
+      return Promise.resolve({ text: key + "\n", json: { key } });
+    },
   },
   {
     name: "encrypt",
-    description: "Encrypt a value from standard input, and write it into the configuration file.",
+    description:
+      "Encrypt a value and write it into a field of the configuration file. The value is asked for, or taken from a " +
+      'pipe: printf %s "$VALUE" | deno task config encrypt --path FIELD. All else in the file stays as it is.',
     options: ["path"],
-    async run({ configPath, path, readSecret, ...world }) {
-      await encryptField(configPath, { field: path, readValue: () => readSecret(path), world });
-      return `${path} in ${configPath} is encrypted\n`;
+    ignores: ["log-level"],
+    async run({ configPath: config, path: field, readSecret, ...world }) {
+      await encryptField(config, { field, readValue: () => readSecret(field), world });
+      return { text: `${field} in ${config} is encrypted\n`, json: { field, config } };
     },
   },
   {
     name: "decrypt",
     description: "Print the value of an encrypted field, to a terminal.",
     options: ["path", "force"],
-    async run({ configPath, path, flags, isShown, ...world }) {
+    ignores: ["log-level"],
+    async run({ configPath: config, path: field, flags, isShown, ...world }) {
       if (!isShown && !flags.force) {
         throw new UsageError(
           "Standard output is no terminal, and would keep the secret; give --force if it may",
         );
       }
-      return await decryptField(configPath, path, world) + "\n";
+      const value = await decryptField(config, field, world);
+      return { text: value + "\n", json: { field, config, value } };
     },
   },
   {
     name: "rotate",
-    description: "Encrypt all values anew under the first of several keys.",
+    description:
+      "Encrypt all values of the configuration file anew, under the first of several keys. Values that come from " +
+      "the environment or from files stay as they are.",
     options: [],
-    async run({ configPath, ...world }) {
-      const { rotated, encryptedCount } = await rotateValues(configPath, world);
-      if (rotated.length > 0) return `${rotated.join(", ")} in ${configPath}: now under the newest key\n`;
-      return `${configPath}: ${encryptedCount} encrypted values, all under the newest key; to put them under ` +
-        "another, set it before the present one, divided by a comma or a line end\n";
+    ignores: ["log-level"],
+    async run({ configPath: config, ...world }) {
+      const result = await rotateValues(config, world);
+      return { text: renderRotation(config, result), json: { config, ...result } };
     },
   },
   {
@@ -60,18 +70,36 @@ export const actions: readonly Action[] = [
     description:
       "Check that everything resolves, decrypts and is valid, and say where each value comes from.",
     options: [],
-    async run({ configPath, flags, ...world }) {
+    ignores: ["log-level"],
+    failure: { valid: false },
+    async run({ configPath, ...world }) {
       const report = await checkConfig(configPath, world, openDuckdbEngine);
-      return flags.json ? { valid: true, ...report } : renderReport(report);
+      return { text: renderReport(report), json: { valid: true, ...report } };
     },
   },
   {
     name: "schema",
     description: "Print the JSON Schema of the configuration file.",
     options: [],
-    run: () => Promise.resolve(configJsonSchema()),
+    ignores: ["config", "log-level"],
+    run() {
+      const text = configJsonSchema();
+      return Promise.resolve({ text, json: JSON.parse(text) });
+    },
   },
 ];
+
+type Rotation = Awaited<ReturnType<typeof rotateValues>>;
+
+function renderRotation(config: string, { rotated, encryptedCount }: Rotation): string {
+  if (rotated.length > 0) return `${rotated.join(", ")} in ${config}: now under the first key given\n`;
+  if (encryptedCount === 0) return `${config} has no encrypted value\n`;
+  const what = encryptedCount === 1
+    ? "1 encrypted value, which is"
+    : `${encryptedCount} encrypted values, all`;
+  return `${config}: ${what} under the first key given; to change the key, put the new one before it, divided by a ` +
+    "comma or a line end\n";
+}
 
 if (import.meta.main) {
   await mainOf({

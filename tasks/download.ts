@@ -10,7 +10,7 @@ import pMap from "p-map";
 import { join } from "node:path";
 import { checkBinding, checkRunsKnown } from "../lib/binding.ts";
 import { main } from "../lib/command.ts";
-import { configHash } from "../lib/config.ts";
+import { configHash } from "../lib/config_freeze.ts";
 import type { DownloadContext } from "../lib/context.ts";
 import { findRuleFault } from "../lib/contract_rules.ts";
 import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";

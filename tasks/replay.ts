@@ -9,7 +9,7 @@
  */
 import { bindStore, checkBinding, checkRunsKnown } from "../lib/binding.ts";
 import { main, type Task } from "../lib/command.ts";
-import { configHash } from "../lib/config.ts";
+import { configHash } from "../lib/config_freeze.ts";
 import type { BeginContext } from "../lib/context.ts";
 import type { Lease } from "../lib/lease.ts";
 import { drainMoves } from "../lib/moves.ts";

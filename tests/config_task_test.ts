@@ -172,6 +172,18 @@ for (const { name, field, options, code, says } of REFUSED) {
   });
 }
 
+Deno.test("config encrypt exits with 64, when standard input is a folder", async () => {
+  await using file = await createConfig();
+  const args = ["run", "-A", "--no-check", "tasks/config.ts", "encrypt", "--path", "database.password"];
+  const { code, stderr } = await new Deno.Command("sh", {
+    args: ["-c", 'exec "$@" < /', "sh", Deno.execPath(), ...args, "--config", file.path],
+    cwd: REPOSITORY,
+    env: { ETL_CONFIG_KEY: OLD_KEY, NO_COLOR: "1" },
+  }).output();
+  assert.equal(code, 64, new TextDecoder().decode(stderr));
+  assert.match(new TextDecoder().decode(stderr), /Cannot read a value from standard input/);
+});
+
 Deno.test("config decrypt refuses, when standard output is no terminal, and when the field is not encrypted", async () => {
   await using file = await createConfig();
   await pass(encrypt(file.path, "database.password"));
@@ -231,19 +243,29 @@ async function secretsOf(path: string, keys: string): Promise<(string | undefine
 
 const KEYS = `${NEW_KEY},${OLD_KEY}`;
 
-Deno.test("config rotate puts all values under the newest key, once, and leaves all else", async () => {
+Deno.test("config rotate puts all values under the first key, once, and leaves all else", async () => {
   await using file = await createConfig();
   await pass(encrypt(file.path, "store.credentials.secretAccessKey", "first canary"));
   await pass(encrypt(file.path, "database.password", "second canary"));
   const before = await Deno.readTextFile(file.path);
   const rotate = () => pass(runConfig("rotate", file.path, [], { env: { ETL_CONFIG_KEY: KEYS } }));
-  assert.match(await rotate(), /secretAccessKey, database\.password .*newest key/);
+  assert.match(await rotate(), /secretAccessKey, database\.password .*first key given/);
   const after = await Deno.readTextFile(file.path);
   assert.deepEqual(await secretsOf(file.path, NEW_KEY), ["first canary", "second canary"]);
   const masked = (text: string) => text.replaceAll(/enc:v1:[^"]+/g, "enc");
   assert.equal(masked(after), masked(before));
-  assert.match(await rotate(), /2 encrypted values, all under the newest key/);
+  assert.match(await rotate(), /2 encrypted values, all under the first key given/);
   assert.equal(await Deno.readTextFile(file.path), after);
+});
+
+Deno.test("config rotate says how many values there are, when it has nothing to do", async () => {
+  await using file = await createConfig();
+  assert.match(await pass(runConfig("rotate", file.path)), /config\.jsonc has no encrypted value\n/);
+  await pass(encrypt(file.path, "database.password"));
+  assert.match(
+    await pass(runConfig("rotate", file.path)),
+    /: 1 encrypted value, which is under the first key/,
+  );
 });
 
 Deno.test("config rotate changes nothing and names the field, when one value does not decrypt", async () => {
@@ -324,6 +346,29 @@ Deno.test("config check says where every value comes from, and warns of what sho
   );
 });
 
+Deno.test("config check says what to do about an older key and a secret that is a word, wherever the value comes from", async () => {
+  await using file = await createConfig();
+  await pass(encrypt(file.path, "database.password", "committed"));
+  const text = await Deno.readTextFile(file.path);
+  const [encrypted = ""] = /enc:v1:[^"]+/.exec(text) ?? [];
+  const warningsFrom = async (password: string) => {
+    await Deno.writeTextFile(file.path, text.replace(encrypted, password));
+    const env = { ETL_CONFIG_KEY: KEYS, PASSWORD: encrypted };
+    const stdout = await pass(runConfig("check", file.path, ["--json"], { env }));
+    return JSON.parse(stdout).warnings.filter((warning: string) => warning.startsWith("database.password"));
+  };
+  const word = "database.password may be an ordinary word: ";
+  const [first = "", second = "", ...others] = await warningsFrom(encrypted);
+  assert.ok(first.startsWith(word), first);
+  assert.match(second, /is encrypted under an older key; run "deno task config rotate"$/);
+  assert.deepEqual(others, []);
+  const [, elsewhere] = await warningsFrom("${PASSWORD}");
+  assert.match(
+    elsewhere,
+    /older key; rotate does not change it there \(environment PASSWORD, encrypted\); encrypt it anew/,
+  );
+});
+
 Deno.test("config check exits with 78 and names file, line and field, when a rule or a CA file is wrong", async () => {
   const faults = [
     [
@@ -370,6 +415,61 @@ Deno.test("config needs an action that it knows", async () => {
     assert.equal(result.code, 64, result.text);
     assert.match(result.stderr, /deno task config/);
   }
+});
+
+Deno.test("config shows no argument that somebody took for the place of a secret", async () => {
+  const mistakes = [
+    ["encrypt", "--path", "database.password", "hunter2xx"],
+    ["hunter2xx"],
+    ["encrypt", "--path", "database.password", "--password=hunter2xx"],
+    ["encrypt", "--path", "database.password", "-phunter2xx"],
+    ["check", "--log-level", "hunter2xx"],
+  ];
+  for (const args of mistakes) {
+    for (const flags of [[], ["--json"]]) {
+      const { code, stdout, stderr } = await runTask("config", [...args, ...flags]);
+      assert.equal(code, 64, stderr);
+      assert.doesNotMatch(stdout + stderr, /hunter2xx/);
+      assert.match(stderr, args[0] === "check" ? /--log-level.*Allowed/ : /standard input/);
+    }
+  }
+  const { stderr } = await runTask("config", ["check", "--josn"]);
+  assert.match(stderr, /there is no option --josn \(Did you mean --json\?\)/);
+});
+
+Deno.test("config gives each action's result as JSON, when it is asked to", async () => {
+  await using file = await createConfig();
+  const json = async (action: string, options: TaskOptions = {}) =>
+    JSON.parse(await pass(runConfig(action, file.path, ["--json"], options)));
+  assert.match((await json("generate-key")).key, /^[A-Za-z0-9+/]{43}=$/);
+  const field = "database.password", config = file.path;
+  assert.deepEqual(await json(`encrypt --path ${field}`, { input: CANARY }), { field, config });
+  assert.deepEqual(await json(`decrypt --force --path ${field}`), { field, config, value: CANARY });
+  assert.deepEqual(await json("rotate"), { config, rotated: [], encryptedCount: 1 });
+  assert.equal((await json("schema")).title, "nightly-marts configuration");
+});
+
+Deno.test("config gives a failure as JSON without a run's summary, when it is asked to", async () => {
+  await using file = await createConfig(TEXT.replace('"workDir": "work"', '"workdir": "work"'));
+  const failed = async (action: string, exitCode: number) => {
+    const { code, stdout, text } = await runConfig(action, file.path, ["--json"]);
+    assert.equal(code, exitCode, text);
+    const { error, ...others } = JSON.parse(stdout);
+    assert.deepEqual(Object.keys(error), ["exitCode", "code", "message"]);
+    return others;
+  };
+  assert.deepEqual(await failed("check", 78), { valid: false });
+  assert.deepEqual(await failed("check --nonsense", 64), { valid: false });
+  assert.deepEqual(await failed("decrypt --force --path database.password", 78), {});
+  assert.deepEqual(await failed("rotate --nonsense", 64), {});
+});
+
+Deno.test("config --help shows the options that an action has a use for, and takes the common ones besides", async () => {
+  const helpOf = async (action: string) => await pass(runTask("config", [action, "--help"]));
+  assert.doesNotMatch(await helpOf("generate-key"), /--config|--log-level/);
+  assert.doesNotMatch(await helpOf("schema"), /--config/);
+  assert.match(await helpOf("encrypt"), /asked for, or taken from a\s+pipe[^]*--config/);
+  await pass(runTask("config", ["generate-key", "--config", "no.jsonc", "--log-level", "debug"]));
 });
 
 Deno.test("config has neither the network nor other processes", () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { configHash, loadConfig, loadWorkDir } from "../lib/config.ts";
+import { loadConfig, loadWorkDir } from "../lib/config.ts";
+import { configHash } from "../lib/config_freeze.ts";
 import { type Config, configJsonSchema, configSchema, SECRET_FIELDS } from "../lib/config_schema.ts";
 import type { Environment } from "../lib/config_values.ts";
+import { encryptValue, IV_BYTES, parseKeys } from "../lib/encryption.ts";
 import { ConfigError } from "../lib/errors.ts";
 import { Redactor } from "../lib/redactor.ts";
 import { Secret } from "../lib/secret.ts";
@@ -157,6 +159,42 @@ Deno.test("loadConfig() puts in values of the environment and of files, and noth
   }
 });
 
+Deno.test("loadConfig() refuses a file that is not UTF-8, whether it is a value, the key or the configuration", async () => {
+  const text = '{ "store": { "kind": "folder", "path": "${file:latin1}" },\n"workDir": "enc:v1:x" }';
+  await using file = await writeConfig(text);
+  const latin1 = join(file.folder, "latin1");
+  await Deno.writeFile(latin1, new Uint8Array([0x63, 0xe9]));
+  const refuses = (says: RegExp, env: Environment) =>
+    assert.rejects(loadConfig(file.path, worldOf(env)), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, says);
+      return true;
+    });
+  await refuses(/:1: store\.path: the file .*latin1 is not UTF-8/, env);
+  await Deno.writeTextFile(file.path, text.replace("${file:latin1}", "s"));
+  await refuses(
+    /:2: workDir: is encrypted, and .*latin1 is not UTF-8/,
+    (name) => name === "ETL_CONFIG_KEY_FILE" ? latin1 : undefined,
+  );
+  await Deno.writeFile(file.path, new Uint8Array([0xff, 0xfe, 0x7b, 0]));
+  await refuses(/config\.jsonc: is not UTF-8/, env);
+});
+
+Deno.test("loadConfig() shows no key, when ETL_CONFIG_KEY_FILE holds one in place of a path", async () => {
+  await using file = await writeConfig('{ "workDir": "enc:v1:x" }');
+  const key = `${"k".repeat(42)}A=`;
+  for (const given of [key, key.slice(0, -1), `${key},${key}`, `/${key.slice(1)}`, `${key}\n`]) {
+    const world = worldOf((name) => name === "ETL_CONFIG_KEY_FILE" ? given : undefined);
+    await assert.rejects(loadConfig(file.path, world), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.match(error.message, /workDir: .*ETL_CONFIG_KEY_FILE holds a key, not the path of a file/);
+      assert.ok(!Deno.inspect(error).includes("kkkkk"), error.message);
+      return true;
+    });
+    assert.doesNotMatch(world.redactor.redact(given), /kkkkk/);
+  }
+});
+
 /** A configuration whose line 4 is `line`; lines 2 and 3 have what must be given, unless `line` gives it. */
 function configWith(line: string): string {
   const given = {
@@ -274,6 +312,7 @@ const FAULTS: readonly (readonly [line: string, ...says: readonly string[]])[] =
   ['"workDir": "${not a name}"', "4: workDir: a reference is "],
   ['"workDir": "${}"', "4: workDir: a reference is "],
   ['"workDir": "${NAME"', "4: workDir: "],
+  ['"workDir": "${NAME:-${OTHER}}"', "4: workDir: the default of NAME may have no reference in it"],
   ['"workDir": "enc:v1:AAAA"', "4: workDir: "],
   ['"workDir": "x" "lease": {}', "4: not valid JSONC: "],
   ['"workDir": "x', "4: not valid JSONC: "],
@@ -412,14 +451,17 @@ Deno.test("loadWorkDir() needs nothing but the work dir, and no secret", async (
   }
 });
 
-Deno.test("loadConfig() freezes everything but the secrets, and configHash() tells configurations apart", async () => {
+const RUN = "20230401T020000Z-7f3a";
+
+Deno.test("freeze() keeps everything but the secrets, and configHash() tells configurations apart", async () => {
   const loadWith = async (secret: string, rule: string) => {
     await using file = await writeConfig(`{
       "store": { "kind": "s3", "bucket": "b", "credentials":
         { "accessKeyId": "${secret}", "secretAccessKey": "${secret}", "sessionToken": "${secret}" } },
       "database": { "kind": "mysql", "host": "h", "database": "d", "user": "u", "password": "${secret}" },
       "workDir": "/var/nightly", "contract": { "rules": { "r": { "check": "${rule}", "severity": "warn" } } } }`);
-    return await loadConfig(file.path, worldOf(env));
+    const { config, freeze } = await loadConfig(file.path, worldOf(env));
+    return { config, frozen: freeze(RUN) };
   };
   const { config, frozen } = await loadWith("5ecret-Canary", "TRUE");
   assert.ok(config.database.kind === "mysql" && config.database.password.reveal() === "5ecret-Canary");
@@ -430,18 +472,102 @@ Deno.test("loadConfig() freezes everything but the secrets, and configHash() tel
   assert.notEqual(configHash(frozen), configHash((await loadWith("another", "FALSE")).frozen));
 });
 
-Deno.test("loadConfig() freezes a valid configuration without what comes from secret files", async () => {
+const KEY = `${"k".repeat(42)}A=`;
+const keyed: Environment = (name) => name === "ETL_CONFIG_KEY" ? KEY : undefined;
+
+/** Every string of store, database and work dir with a value that says so, and one that may be none. */
+const REMOTE = {
+  store: { kind: "s3", bucket: "canary-b", region: "canary-r", endpoint: "https://canary-e.example:9000" },
+  database: {
+    ...{
+      kind: "mysql",
+      host: "canary-h.example",
+      database: "canary-d",
+      user: "canary-u",
+      password: "canary-p",
+    },
+    tls: { mode: "required", caFile: "canary-f" },
+  },
+  workDir: "canary-w",
+};
+const EMBEDDED = {
+  store: { kind: "folder", path: "canary-s" },
+  database: { kind: "duckdb", path: "canary-d" },
+  workDir: "canary-w",
+};
+
+/** The same with all its strings encrypted. */
+async function encryptAll(node: object, parent = ""): Promise<object> {
+  const [key] = await parseKeys(KEY, "this test");
+  const entries = Object.entries(node).map(async ([name, value]) => {
+    const path = parent + name;
+    if (typeof value === "object") return [name, await encryptAll(value, `${path}.`)];
+    const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
+    return [name, await encryptValue(value, { path, key: key!, iv })];
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+Deno.test("freeze() keeps a valid configuration without any place, when all are encrypted", async () => {
+  for (const [places, count] of [[REMOTE, 8], [EMBEDDED, 3]] as const) {
+    await using file = await writeConfig(JSON.stringify(await encryptAll(places)));
+    const world = worldOf(keyed);
+    const { config, freeze } = await loadConfig(file.path, world);
+    const frozen = freeze(RUN), kept = JSON.stringify(frozen);
+    assert.doesNotMatch(kept, /canary/);
+    assert.equal(JSON.stringify(configSchema.parse(JSON.parse(kept))), kept);
+    const marks = [...kept.matchAll(/redacted[:-]([0-9a-f]{16})/g)].map(([, mark]) => mark);
+    assert.equal(new Set(marks).size, count, kept);
+    assert.deepEqual([frozen.store.kind, frozen.database.kind], [places.store.kind, places.database.kind]);
+    assert.notEqual(JSON.stringify(freeze("another run")), kept);
+    assert.equal(configHash(freeze("another run")), configHash(frozen));
+    for (const place of leavesOf({ ...config, contract: {}, csv: {}, prefixes: {} })) {
+      const value = place.reduce<unknown>((node, key) => (node as Json)[key], config);
+      if (!String(value).includes("canary")) continue;
+      assert.ok(!world.redactor.redact(`Cannot open ${value}!`).includes("canary"), place.join("."));
+    }
+  }
+});
+
+Deno.test("freeze() gives another fingerprint, whichever encrypted place is another", async () => {
+  for (const places of [REMOTE, EMBEDDED]) {
+    await using file = await writeConfig(JSON.stringify(await encryptAll(places)));
+    const before = JSON.stringify((await loadConfig(file.path, worldOf(keyed))).freeze(RUN));
+    for (const path of leavesOf(places)) {
+      const changed = structuredClone(places) as unknown as Json;
+      const parent = path.slice(0, -1).reduce((node, key) => node[key] as Json, changed);
+      const name = path.at(-1)!;
+      if (["kind", "mode", "password"].includes(name)) continue;
+      parent[name] = String(parent[name]).replace("canary", "finch");
+      await Deno.writeTextFile(file.path, JSON.stringify(await encryptAll(changed)));
+      const after = JSON.stringify((await loadConfig(file.path, worldOf(keyed))).freeze(RUN));
+      assert.notEqual(after, before, path.join("."));
+      await Deno.writeTextFile(file.path, JSON.stringify(await encryptAll(places)));
+      assert.equal(JSON.stringify((await loadConfig(file.path, worldOf(keyed))).freeze(RUN)), before);
+    }
+  }
+});
+
+Deno.test("loadConfig() lets the redactor know the key, and the host of an encrypted endpoint", async () => {
+  await using file = await writeConfig(JSON.stringify(await encryptAll(REMOTE)));
+  const { redactor } = worldOf(keyed);
+  await loadConfig(file.path, { env: keyed, redactor });
+  assert.equal(redactor.redact(`the key ${KEY}`), "the key [redacted]");
+  for (const text of ["canary-e.example:9000", "canary-e.example"]) {
+    assert.equal(redactor.redact(`s3://b at ${text}`), "s3://b at [redacted]");
+  }
+});
+
+Deno.test("loadConfig() takes a value from a file for no secret, unless its field is one", async () => {
   await using file = await writeConfig(`{
-    "store": { "kind": "s3", "bucket": "\${file:secret}", "region": "\${file:secret}", "endpoint": "http://\${file:secret}" },
-    "database": { "kind": "mysql", "host": "\${file:secret}", "database": "\${file:secret}", "user": "\${file:secret}",
-      "password": "\${file:secret}", "tls": { "mode": "required", "caFile": "\${file:secret}" } },
-    "workDir": "w" }`);
-  await Deno.writeTextFile(join(file.folder, "secret"), "5ecret-canary");
-  const { config, frozen } = await loadConfig(file.path, worldOf(env));
-  assert.ok(config.store.kind === "s3" && config.store.bucket === "5ecret-canary");
-  assert.doesNotMatch(JSON.stringify(frozen), /canary/);
-  const kept = JSON.stringify(frozen);
-  assert.equal(JSON.stringify(configSchema.parse(JSON.parse(kept))), kept);
+    "store": { "kind": "s3", "bucket": "\${file:bucket}" },
+    "database": { "kind": "mysql", "host": "h", "database": "d", "user": "u", "password": "\${file:password}" } }`);
+  await Deno.writeTextFile(join(file.folder, "bucket"), "plain-bucket");
+  await Deno.writeTextFile(join(file.folder, "password"), "5ecret-canary");
+  const world = worldOf(env);
+  const frozen = (await loadConfig(file.path, world)).freeze(RUN);
+  assert.ok(frozen.store.kind === "s3" && frozen.store.bucket === "plain-bucket");
+  assert.equal(world.redactor.redact("plain-bucket 5ecret-canary"), "plain-bucket [redacted]");
 });
 
 Deno.test("config/schema.json is what configJsonSchema() gives", async () => {

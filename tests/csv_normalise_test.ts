@@ -10,7 +10,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { normalisedRowsSql } from "../lib/contract_sql.ts";
 import { type CsvDialect, normaliseCsv, type NormalisedCsv } from "../lib/csv_normalise.ts";
-import { NO_DELIMITER } from "../lib/csv_scan.ts";
+import { NO_DELIMITER } from "../lib/csv_marks.ts";
 import { openDuckdbEngine } from "../lib/engine/duckdb.ts";
 
 /** Bytes that normaliseCsv() reads at a time. */
@@ -405,6 +405,27 @@ Deno.test("normaliseCsv() stops with the signal's reason, when it is aborted", a
       AbortSignal.abort(reason),
     );
     await assert.rejects(stopped, reason);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("normaliseCsv() reads a row of many lines as fast as many rows, when each line has a stray quote", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "csv-normalise-" });
+  try {
+    const source = join(folder, "source.csv");
+    const dialect = { delimiter: ",", quote: '"', maxRowBytes: READ_BYTES };
+    const durationMs = async (content: string) => {
+      await Deno.writeTextFile(source, content);
+      const started = performance.now();
+      await normaliseCsv(source, join(folder, "normalised.txt"), dialect);
+      return performance.now() - started;
+    };
+    const lines = 60_000;
+    const manyRows = await durationMs(`h\n${'"a"x\n'.repeat(lines)}`);
+    const oneRow = await durationMs(`h\n${'"a\n"x,'.repeat(lines)}`);
+    // About the same; where each stray quote costs as much as the row, it is a hundred times as long.
+    assert.ok(oneRow < 20 * manyRows, `${oneRow} ms for one row, ${manyRows} ms for ${lines} rows`);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

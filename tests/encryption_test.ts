@@ -178,3 +178,13 @@ Deno.test("parseKeys() says which key is wrong, and nothing of it", async () => 
     });
   }
 });
+
+Deno.test("decryptValue() refuses a value, when it is authentic and not UTF-8", async () => {
+  const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
+  const sealed = await seal(new Uint8Array([0x63, 0xe9]), {
+    key: KEY,
+    iv,
+    context: new TextEncoder().encode(PATH),
+  });
+  await refuses(`enc:v1:${sealed.toBase64()}`, {}, /not UTF-8/);
+});

@@ -159,7 +159,7 @@ Deno.test("tasks write nothing into the program itself, when a configuration nam
   } finally {
     await Deno.remove(workDir, { recursive: true }).catch(() => {});
   }
-  for (const task of ["pipeline", "replay", ...STAGE_NAMES]) {
+  for (const task of ["pipeline", "replay", "config", ...STAGE_NAMES]) {
     const denied = wordsOf(task).filter((word) => word.startsWith("--deny-"));
     assert.deepEqual(denied, ["--deny-write=./tasks,./lib,./node_modules,./deno.json,./deno.lock"], task);
   }

@@ -66,7 +66,9 @@ class DuckdbEngine implements Engine {
   }
 
   async nameText(view: string, source: TextFiles): Promise<void> {
-    const columns = source.columns.map((name) => `${literal(name)}: 'VARCHAR'`).join(", ");
+    const columns = source.columns.map((name) =>
+      `${literal(name)}: ${literal(source.types?.get(name) ?? "VARCHAR")}`
+    ).join(", ");
     // The files hold no quote character and no other line end (see csv_scan.ts), so that quoting can be off: a reader
     // that looks for quotes on several threads has to guess where a row begins.
     const reader = `read_csv([${source.files.map(literal).join(", ")}], auto_detect = false, header = false,

@@ -33,14 +33,19 @@ export interface Written {
   readonly files: readonly string[];
 }
 
-/** A set of delimited text files without quoting, read as text: fields that are empty are NULL. */
+/**
+ * A set of delimited text files without quoting: fields that are empty are NULL. A row with another number of fields, or
+ * with one that does not cast to its type, is left out: count and compare.
+ */
 export interface TextFiles {
   /** Absolute paths. */
   readonly files: readonly string[];
   /** One byte. */
   readonly delimiter: string;
-  /** Names of the columns; a row with another number of fields is left out (count and compare). */
+  /** Names of the columns. */
   readonly columns: readonly string[];
+  /** SQL types by column; the others are VARCHAR. A cast rounds: the texts must be known to be exact. */
+  readonly types?: ReadonlyMap<string, string>;
   /** Lines before the first row. */
   readonly skipLines: number;
   /** Longest line, in bytes. */

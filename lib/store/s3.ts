@@ -88,6 +88,8 @@ export interface S3Config {
 export interface S3Options {
   /** Aborts all requests; what was asked for then fails with its reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Learns the secrets that the AWS default chain finds, before they are used. */
+  readonly learnSecret?: ((value: string) => void) | undefined;
   /** In place of {@linkcode S3_LIMITS}, for tests. */
   readonly limits?: Partial<S3Limits> | undefined;
 }
@@ -115,7 +117,7 @@ const KEY_CONCURRENCY = 8;
  */
 export async function openS3Store(config: S3Config, options: S3Options = {}): Promise<ObjectStore> {
   const limits = { ...S3_LIMITS, ...options.limits };
-  const store = new S3Store(config, limits, options.signal);
+  const store = new S3Store(config, limits, options);
   try {
     await store.probe();
     return store;
@@ -133,10 +135,11 @@ class S3Store implements ObjectStore {
   readonly #signal: AbortSignal | undefined;
   readonly #buffers: Slots;
 
-  constructor(config: S3Config, limits: S3Limits, signal: AbortSignal | undefined) {
+  constructor(config: S3Config, limits: S3Limits, { signal, learnSecret }: S3Options) {
     this.name = `s3://${config.bucket}${config.endpoint ? ` at ${new URL(config.endpoint).host}` : ""}`;
     this.#bucket = config.bucket;
     this.#client = openClient(config, limits);
+    if (learnSecret) learnCredentials(this.#client, learnSecret);
     this.#limits = limits;
     this.#signal = signal;
     this.#buffers = new Slots(limits.maxBuffers);
@@ -594,6 +597,16 @@ function openClient(config: S3Config, limits: S3Limits): S3Client {
     }
   }, { step: "finalizeRequest", priority: "low", name: "deadlineAndDamage" });
   return client;
+}
+
+/** Tells the secrets of whatever the client signs with, each time that it gets them: those of a role change. */
+function learnCredentials({ config }: S3Client, learn: (value: string) => void): void {
+  const provide = config.credentials;
+  config.credentials = async (options) => {
+    const found = await provide(options);
+    for (const secret of [found.accessKeyId, found.secretAccessKey, found.sessionToken]) learn(secret ?? "");
+    return found;
+  };
 }
 
 /** The credentials as the SDK takes them. */

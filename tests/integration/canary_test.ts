@@ -10,7 +10,7 @@ import { assertNoCanary, CANARIES, everySecret, plant, type Planting, PLANTINGS 
 import { dumpDatabase, readParquet } from "../support/duckdb.ts";
 import { runTask } from "../support/task.ts";
 import { listFiles } from "../support/tree.ts";
-import { goldenPath } from "../support/workspace.ts";
+import { createWorkspace, goldenPath } from "../support/workspace.ts";
 import { createRemote, type RemoteDeployment, Servers } from "./remote_deployment.ts";
 
 const STAGES = ["download", "validate", "transform-customer", "transform-sales", "upload", "move"];
@@ -109,3 +109,59 @@ for (const planting of PLANTINGS) {
     }
   });
 }
+
+/** What the AWS default chain finds, and in which ways. */
+const FOUND = { id: "CANARYCHAINKEYID0001", secret: "canary/chain+secret", token: "canary/chain+token=" };
+
+Deno.test("pipeline shows no secret that the AWS default chain finds, when the server tells what it was sent", async (test) => {
+  const chain = {
+    AccessKeyId: FOUND.id,
+    SecretAccessKey: FOUND.secret,
+    Token: FOUND.token,
+    Expiration: "2099-01-01T00:00:00Z",
+  };
+  let told = 0;
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, ({ url, headers }) => {
+    if (url.endsWith("/chain")) return Response.json(chain);
+    if (headers.get("authorization")?.includes(FOUND.id)) told++;
+    const sent = JSON.stringify([...headers, `secret ${FOUND.secret}`]).replaceAll("&", "").replaceAll(
+      "<",
+      "",
+    );
+    return new Response(
+      `<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>${sent}</Message></Error>`,
+      {
+        status: 403,
+        headers: { "content-type": "application/xml" },
+      },
+    );
+  });
+  const endpoint = `http://127.0.0.1:${server.addr.port}`;
+  await using workspace = await createWorkspace({ store: { kind: "s3", bucket: "b", endpoint } });
+  const profile = join(workspace.folder, "profile");
+  await Deno.writeTextFile(
+    profile,
+    `[default]\naws_access_key_id = ${FOUND.id}\naws_secret_access_key = ${FOUND.secret}\n` +
+      `aws_session_token = ${FOUND.token}\n`,
+  );
+  const ways = {
+    environment: {
+      AWS_ACCESS_KEY_ID: FOUND.id,
+      AWS_SECRET_ACCESS_KEY: FOUND.secret,
+      AWS_SESSION_TOKEN: FOUND.token,
+    },
+    profile: { AWS_SHARED_CREDENTIALS_FILE: profile },
+    "Pod Identity": { AWS_CONTAINER_CREDENTIALS_FULL_URI: `${endpoint}/chain` },
+  };
+  for (const [way, env] of Object.entries(ways)) {
+    await test.step(way, async () => {
+      told = 0;
+      const args = ["--config", workspace.config, "--log-level", "debug"];
+      const { code, text } = await runTask("pipeline", args, { env: { HOME: workspace.folder, ...env } });
+      assert.equal(code, 77, text);
+      assert.ok(told > 0);
+      assert.match(text, /Credential=\[redacted\]/);
+      assertNoCanary(text, { secrets: Object.values(FOUND) });
+    });
+  }
+});

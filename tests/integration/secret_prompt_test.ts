@@ -15,9 +15,18 @@ const CONFIG = {
   database: { kind: "mysql", host: "localhost", database: "d", user: "u", password: "" },
 };
 
+/** Text that is typed, or what else happens at a prompt. */
+type Act = string | Uint8Array | (() => Promise<unknown>);
+
+const encrypt = (config: string) =>
+  `deno task --quiet config encrypt --path database.password --config ${config}`;
+
 /** Types at the prompts of `config encrypt`; gives the exit code and all that the terminal has shown. */
-async function type(config: string, keys: readonly string[]): Promise<{ code: number; shown: string }> {
-  const command = `deno task --quiet config encrypt --path database.password --config ${config}`;
+async function type(
+  config: string,
+  acts: readonly Act[],
+  command = encrypt(config),
+): Promise<{ code: number; shown: string }> {
   const process = new Deno.Command("script", {
     args: ["--quiet", "--return", "--echo", "never", "--command", command, "/dev/null"],
     cwd: REPOSITORY,
@@ -34,8 +43,10 @@ async function type(config: string, keys: readonly string[]): Promise<{ code: nu
   let typed = 0;
   for await (const chunk of process.stdout.pipeThrough(new TextDecoderStream())) {
     shown += chunk;
-    while (typed < keys.length && shown.split(/\(not shown\): |once more: /).length > typed + 1) {
-      await writer.write(new TextEncoder().encode(keys[typed++]));
+    while (typed < acts.length && shown.split(/\(not shown\): |once more: /).length > typed + 1) {
+      const act = acts[typed++]!;
+      if (typeof act === "function") await act();
+      else await writer.write(typeof act === "string" ? new TextEncoder().encode(act) : act);
     }
   }
   writer.releaseLock();
@@ -67,3 +78,52 @@ Deno.test("config encrypt changes nothing, when the second time differs or Ctrl-
     assert.equal(await Deno.readTextFile(workspace.config), before);
   }
 });
+
+Deno.test("config encrypt refuses control characters and what is not UTF-8, and changes nothing, when they are typed", async () => {
+  await using workspace = await createWorkspace(CONFIG);
+  const before = await Deno.readTextFile(workspace.config);
+  const latin1 = await type(workspace.config, [new Uint8Array([0x63, 0xe9, 0x0d])]);
+  assert.equal(latin1.code, 64, latin1.shown);
+  assert.match(latin1.shown, /not UTF-8/);
+  for (const keys of ["can\x1b[Aary\r", "can\tary\r", "canary\x15canary\r", "\x1b[200~canary\x1b[201~\r"]) {
+    const { code, shown } = await type(workspace.config, [keys]);
+    assert.equal(code, 64, shown);
+    assert.match(shown, /control characters.*pipe it in/);
+    assert.doesNotMatch(shown, /can(?!not)|\[20/);
+    assert.equal(await Deno.readTextFile(workspace.config), before);
+  }
+});
+
+Deno.test("config encrypt leaves nothing of a paste to the shell, when it has more lines than are asked for", async () => {
+  await using workspace = await createWorkspace(CONFIG);
+  // Whatever is left is shown by the terminal, and by a command that reads it.
+  const command = `${encrypt(workspace.config)}; code=$?; timeout --foreground 1 cat; exit $code`;
+  const lines = (first: string) => [first, ...Array(20).fill(`pasted ${"x".repeat(100)}`)].join("\r");
+  for (const paste of [lines("canary\rcanary"), lines("canary\rother"), lines("canary\x1b")]) {
+    const { code, shown } = await type(workspace.config, [paste], command);
+    assert.equal(code, paste.startsWith("canary\rcanary") ? 0 : 64, shown);
+    assert.doesNotMatch(shown, /pasted|xx/);
+  }
+});
+
+for (const signal of ["TERM", "HUP"]) {
+  Deno.test(`config encrypt leaves the terminal as it was, when SIG${signal} ends it at the prompt`, async () => {
+    await using workspace = await createWorkspace(CONFIG);
+    const go = `${workspace.folder}/go`;
+    const script = `${workspace.folder}/script.sh`;
+    const run = `exec deno run -A --no-check tasks/config.ts ${
+      encrypt(workspace.config).split(" config ")[1]
+    }`;
+    await Deno.writeTextFile(
+      script,
+      `(while [ ! -e ${go} ]; do sleep 0.1; done; kill -${signal} $$) & ${run}`,
+    );
+    const before = await Deno.readTextFile(workspace.config);
+    const atPrompt = () => Deno.writeTextFile(go, "");
+    const command = `sh ${script}; code=$?; stty -a; exit $code`;
+    const { code, shown } = await type(workspace.config, [atPrompt], command);
+    assert.equal(code, 143, shown);
+    assert.match(shown, /isig icanon /);
+    assert.equal(await Deno.readTextFile(workspace.config), before);
+  });
+}

@@ -33,12 +33,14 @@ const SECRET_NAMES = ["password", "accessKeyId", "secretAccessKey"];
 /**
  * Writes a configuration whose secrets are planted.
  *
+ * @param names Of the fields that are planted; default: those that hold secrets.
  * @returns The environment that it needs.
  */
 export async function plant(
   { config, workDir }: { config: string; workDir: string },
   planting: Planting,
   parts: object,
+  names: readonly string[] = SECRET_NAMES,
 ): Promise<Record<string, string>> {
   const env: Record<string, string> = {};
   const [key] = await parseKeys(CANARY_KEY, "canary");
@@ -68,11 +70,11 @@ export async function plant(
         Object.entries(node).map(async ([name, value]) => {
           const at = `${path}${name}`;
           if (typeof value === "object") return [name, await walk(value, `${at}.`)];
-          return [name, SECRET_NAMES.includes(name) ? await planted(value, at) : value];
+          return [name, names.includes(name) ? await planted(value, at) : value];
         }),
       ),
     );
-  await Deno.writeTextFile(config, JSON.stringify({ workDir, ...await walk(parts, "") }, null, 1));
+  await Deno.writeTextFile(config, JSON.stringify(await walk({ workDir, ...parts }, ""), null, 1));
   return env;
 }
 

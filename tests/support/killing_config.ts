@@ -18,10 +18,12 @@ function watch<T extends object, K extends keyof T>(owner: T, name: K): void {
   } as T[K];
 }
 
-for (const name of ["open", "chmod", "chown", "rename", "stat", "realPath", "readFile"] as const) {
+for (
+  const name of ["open", "makeTempFile", "chmod", "chown", "rename", "stat", "realPath", "readFile"] as const
+) {
   watch(Deno, name);
 }
-for (const name of ["write", "sync", "close", "stat"] as const) watch(Deno.FsFile.prototype, name);
+for (const name of ["write", "sync", "close", "stat", "tryLock"] as const) watch(Deno.FsFile.prototype, name);
 
 const { mainOf } = await import("../../lib/command.ts");
 const { actions } = await import("../../tasks/config.ts");

@@ -1,0 +1,440 @@
+/**
+ * `deno task test:mutations`: deliberate faults of the validation, one after the other in a copy of the repository, each
+ * of which the hostile suite must catch.
+ *
+ * Exits with 1 where one is not caught, where the text that it replaces does not stand in its file exactly once, or
+ * where the suite fails without any fault.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { print, say } from "../support/output.ts";
+import { REPOSITORY } from "../support/task.ts";
+
+/** A deliberate fault: a text of a file and what takes its place. */
+interface Mutation {
+  /** What the product does with it. */
+  readonly what: string;
+  readonly file: string;
+  /** Stands in the file exactly once. */
+  readonly search: string;
+  readonly replacement: string;
+}
+
+const MUTATIONS: readonly Mutation[] = [
+  // Values.
+  {
+    what: "blanks are a value",
+    file: "lib/contract_sql.ts",
+    search: "test: `trim(${text}, ${BLANKS}) = ''`,",
+    replacement: "test: `${text} = ''`,",
+  },
+  {
+    what: "text of blanks is accepted",
+    file: "lib/contract_sql.ts",
+    search: "`trim(${identifier(name)}, ${BLANKS}) <> ''`",
+    replacement: "`${identifier(name)} <> ''`",
+  },
+  {
+    what: "the year 10000 is a date",
+    file: "lib/contract_sql.ts",
+    search: " AND length(${text}) = 10 THEN",
+    replacement: " THEN",
+  },
+  {
+    what: "the year 0 exists",
+    file: "lib/contract_sql.ts",
+    search: " AND ${trimmed} >= DATE '0001-01-01' THEN",
+    replacement: " THEN",
+  },
+  {
+    what: "whole numbers may have a fraction of zeros",
+    file: "lib/contract_sql.ts",
+    search: '"[ \\\\t]*[+-]?[0-9]+[ \\\\t]*"',
+    replacement: '"[ \\\\t]*[+-]?[0-9]+([.]0*)?[ \\\\t]*"',
+  },
+  {
+    what: "decimals are rounded",
+    file: "lib/contract_sql.ts",
+    search: "`([0-9]{1,${scale}}0*)`",
+    replacement: '"([0-9]+)"',
+  },
+  {
+    what: "values are cast as they come",
+    file: "lib/contract_sql.ts",
+    search: "CASE WHEN CAST(${cast} AS VARCHAR) = ${text} THEN ${cast}\n",
+    replacement: "CASE WHEN ${cast} IS NOT NULL THEN ${cast}\n",
+  },
+  // Rules, keys, warnings and extra columns.
+  {
+    what: "a rule that gives NULL is kept",
+    file: "lib/contract_sql.ts",
+    search: "coalesce(TRY((${check})), FALSE)",
+    replacement: "coalesce(TRY((${check})), TRUE)",
+  },
+  {
+    what: "unknown keys are looked for from the last to the first",
+    file: "lib/contract_sql.ts",
+    search: "for (const { column, dimension, reason } of KEY_COLUMNS) {",
+    replacement: "for (const { column, dimension, reason } of KEY_COLUMNS.toReversed()) {",
+  },
+  {
+    what: "products are compared without case",
+    file: "lib/contract_sql.ts",
+    search: 'ON product_name = product."@known"',
+    replacement: 'ON lower(product_name) = lower(product."@known")',
+  },
+  {
+    what: "empty values of extra columns are joined too",
+    file: "lib/contract_sql.ts",
+    search: "extra.map((index) => `nullif(${field(index)}, '')`)",
+    replacement: "extra.map((index) => `coalesce(${field(index)}, '')`)",
+  },
+  // Headers.
+  {
+    what: "blanks around names count",
+    file: "lib/contract_sql.ts",
+    search: 'name.replace(/^[ \\t]+|[ \\t]+$/g, "").toLowerCase()',
+    replacement: "name.toLowerCase()",
+  },
+  {
+    what: "every kind of blank around names is cut off",
+    file: "lib/contract_sql.ts",
+    search: 'name.replace(/^[ \\t]+|[ \\t]+$/g, "").toLowerCase()',
+    replacement: "name.trim().toLowerCase()",
+  },
+  {
+    what: "empty names are duplicates",
+    file: "lib/contract_sql.ts",
+    search: 'name !== "" && names.indexOf(name) !== i',
+    replacement: "names.indexOf(name) !== i",
+  },
+  {
+    what: "as many columns as allowed are too many",
+    file: "lib/contract_sql.ts",
+    search: "if (header.length > maxColumns) {",
+    replacement: "if (header.length >= maxColumns) {",
+  },
+  {
+    what: "an unreadable row comes before the header's faults",
+    file: "lib/contract_check.ts",
+    search: "const header = names.length > 0 ? bind",
+    replacement: "const header = names.length > 0 && !malformed ? bind",
+  },
+  // Lines.
+  {
+    what: "rejects are one line off in files that are read at once",
+    file: "lib/contract_sql.ts",
+    search: 'l.line_number - s.first_row + 2 AS "@line"',
+    replacement: 'l.line_number - s.first_row + 1 AS "@line"',
+  },
+  {
+    what: "blank lines do not count as lines",
+    file: "lib/csv_normalise.ts",
+    search: 'if (open === null && content === "") {\n        line++;',
+    replacement: 'if (open === null && content === "") {',
+  },
+  {
+    what: "a row has its last line",
+    file: "lib/csv_normalise.ts",
+    search: "rows.push({ line: open.line, ...row });",
+    replacement: "rows.push({ line, ...row });",
+  },
+  {
+    what: "line ends in quotes are all LF",
+    file: "lib/csv_normalise.ts",
+    search: "this.#quoted += content.slice(at) + end;",
+    replacement: 'this.#quoted += content.slice(at) + "\\n";',
+  },
+  {
+    what: "raw text has no line ends",
+    file: "lib/csv_normalise.ts",
+    search: "this.#raw += end;",
+    replacement: "",
+  },
+  {
+    what: "blank lines do not make a file irregular",
+    file: "lib/csv_scan.ts",
+    search: 'text.includes("\\n\\n") || (last === LF && text.startsWith("\\n"))',
+    replacement: "false",
+  },
+  {
+    what: "a blank line at the beginning of what is read at a time does not make a file irregular",
+    file: "lib/csv_scan.ts",
+    search: ' || (last === LF && text.startsWith("\\n"))',
+    replacement: "",
+  },
+  {
+    what: "CRs do not make a file irregular",
+    file: "lib/csv_marks.ts",
+    search: 'readonly string[] = ["\\r", ',
+    replacement: "readonly string[] = [",
+  },
+  {
+    what: "a last line without its end is not counted",
+    file: "lib/csv_scan.ts",
+    search: "lineCount + (last === LF ? 0 : 1) - 1",
+    replacement: "lineCount - 1",
+  },
+  // What a scan proves.
+  {
+    what: "decimals with one digit too many are proven",
+    file: "lib/csv_spelling.ts",
+    search: "this.#digits([point], scale)",
+    replacement: "this.#digits([point], scale + 1)",
+  },
+  {
+    what: "the year 0 is proven",
+    file: "lib/csv_spelling.ts",
+    search: "const stillZeros: number | null = i < YEAR_DIGITS - 1 ? this.add() : null;",
+    replacement: "const stillZeros: number | null = i < YEAR_DIGITS - 1 ? this.add() : after;",
+  },
+  {
+    what: "text of blanks is proven",
+    file: "lib/csv_spelling.ts",
+    search: "this.#on(begin, BLANKS, begin);",
+    replacement: "",
+  },
+  {
+    what: "a field too many is proven",
+    file: "lib/csv_spelling.ts",
+    search: "this.#on(begin, end, next);",
+    replacement: "this.#on(begin, end, next), this.#on(begin, ',', begin);",
+  },
+  {
+    what: "a last line without its end is not counted in proven files",
+    file: "lib/csv_proof.ts",
+    search: "rowCount + (rowStart < position ? 1 : 0)",
+    replacement: "rowCount",
+  },
+  {
+    what: "keys of proven files are not looked up",
+    file: "lib/contract_check.ts",
+    search: "if (Number(found?.unknown_count) === 0)",
+    replacement: "if (found)",
+  },
+  {
+    what: "rows of files that turn out not to be proven stay",
+    file: "lib/contract_check.ts",
+    search: 'await dropRows(given, await reading, "source_key", target("proven-only"), context)',
+    replacement: "await reading",
+  },
+  {
+    what: "rows that match the pattern as a whole have no faults",
+    file: "lib/contract_sql.ts",
+    search: "test((fault) => !fault.isOfSpelling)",
+    replacement: 'test(() => false) || "WHEN FALSE THEN 0"',
+  },
+  // Encodings.
+  {
+    what: "a BOM is part of the header",
+    file: "lib/csv_scan.ts",
+    search: "if (header.startsWith(BOM)) header = header.slice(BOM.length);",
+    replacement: "",
+  },
+  {
+    what: "a BOM is part of the header of irregular files",
+    file: "lib/csv_normalise.ts",
+    search: "if (text.startsWith(BOM)) text = text.slice(BOM.length);",
+    replacement: "",
+  },
+  {
+    what: "all bytes are UTF-8",
+    file: "lib/csv_scan.ts",
+    search: "if (!isUtf8(chunk))",
+    replacement: "if (chunk.length < 0)",
+  },
+  {
+    what: "a character across what is read at a time is cut",
+    file: "lib/csv_chunks.ts",
+    search: "return length > back ? filled - back : filled;",
+    replacement: "return filled;",
+  },
+  // Quotes and fields.
+  {
+    what: "a doubled quote is none",
+    file: "lib/csv_normalise.ts",
+    search: "        this.#quoted += quote;\n",
+    replacement: "",
+  },
+  {
+    what: "separators in text are not escaped",
+    file: "lib/csv_normalise.ts",
+    search: "const NEEDS_ESCAPE = /[\\n\\r\\0\\x01\\x1f\\x10]/;",
+    replacement: "const NEEDS_ESCAPE = /[\\n\\r\\0\\x01]/;",
+  },
+  {
+    what: "a quote that stays open is closed by the end of the file",
+    file: "lib/csv_normalise.ts",
+    search: "  if (open !== null) {\n    yield malformed(",
+    replacement: "  if (open !== null && line < 0) {\n    yield malformed(",
+  },
+  {
+    what: "rows that the reader took for others are not read again",
+    file: "lib/contract_check.ts",
+    search: "suspects.filter(({ file, rowCount }) => file.rowsAccepted + file.rowsRejected !== rowCount)",
+    replacement: "suspects.filter(() => false)",
+  },
+  // Limits.
+  {
+    what: "a row as long as allowed is too long",
+    file: "lib/csv_normalise.ts",
+    search: "if (open.parser.length + content.length > dialect.maxRowBytes) {",
+    replacement: "if (open.parser.length + content.length >= dialect.maxRowBytes) {",
+  },
+  {
+    what: "a last row may be too long in files that are read at once",
+    file: "lib/csv_scan.ts",
+    search: " || position - rowStart > options.maxRowBytes)",
+    replacement: ")",
+  },
+  {
+    what: "a share just reached is too much",
+    file: "lib/contract_check.ts",
+    search: "rowsRejected / rowsRead > contract.maxRejectedShare",
+    replacement: "rowsRejected / rowsRead >= contract.maxRejectedShare",
+  },
+  {
+    what: "the share is taken as a product",
+    file: "lib/contract_check.ts",
+    search: "rowsRejected / rowsRead > contract.maxRejectedShare",
+    replacement: "rowsRejected > contract.maxRejectedShare * rowsRead",
+  },
+  {
+    what: "the least number of rejects is not enough",
+    file: "lib/contract_check.ts",
+    search: "rowsRejected >= contract.minRejectsForShare",
+    replacement: "rowsRejected > contract.minRejectsForShare",
+  },
+  {
+    what: "an archive as large as allowed is too large",
+    file: "lib/download_file.ts",
+    search: "if (sizeBytes > order.maxFileBytes)",
+    replacement: "if (sizeBytes >= order.maxFileBytes)",
+  },
+  // Deliveries.
+  {
+    what: "bytes after an archive are not looked at",
+    file: "lib/download_file.ts",
+    search: "if (gunzip.bytesWritten < packedBytes)",
+    replacement: "if (packedBytes < 0)",
+  },
+  {
+    what: "content that was rejected is not judged again",
+    file: "tasks/validate.ts",
+    search: 'if (original?.status !== "accepted" || original.rowsRead === 0) continue;',
+    replacement: "if (!original || original.rowsRead === 0) continue;",
+  },
+  {
+    what: "files without rows are duplicates",
+    file: "tasks/validate.ts",
+    search: " || original.rowsRead === 0) continue;",
+    replacement: ") continue;",
+  },
+  {
+    what: "accepted rows of a file with too many rejects stay",
+    file: "lib/contract_check.ts",
+    search: "  return rowsAccepted > 0;\n",
+    replacement: "  return rowsAccepted < 0;\n",
+  },
+  {
+    what: "an apostrophe in front of raw text is taken for the one that guards it",
+    file: "tasks/sql/rejects.sql",
+    search: "chr(13), '''')",
+    replacement: "chr(13))",
+  },
+  {
+    what: "endings that are left alone are compared with case",
+    file: "lib/landing.ts",
+    search: "test(lower)) return",
+    replacement: "test(name)) return",
+  },
+];
+
+/** Random files after the corpus: a delivery with each of the settings. */
+const RANDOM_FILES = 2000;
+/** Characters of a difference that are printed. */
+const SHOWN = 160;
+/** What the copy consists of; the packages are shared. */
+const COPIED = ["deno.json", "deno.lock", "config", "lib", "tasks", "tests"];
+
+/** A copy of the repository whose files can be changed. */
+class Copy implements AsyncDisposable {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async create(): Promise<Copy> {
+    const folder = await Deno.makeTempDir({ prefix: "mutations-" });
+    const args = ["-R", ...COPIED.map((name) => join(REPOSITORY, name)), folder];
+    const { success } = await new Deno.Command("cp", { args }).output();
+    if (!success) throw new Error(`Cannot copy ${REPOSITORY} to ${folder}`);
+    await Deno.symlink(join(REPOSITORY, "node_modules"), join(folder, "node_modules"));
+    const copy = new Copy(folder);
+    // The packages lie outside of the copy.
+    await copy.change("deno.json", (text) => text.replaceAll("--allow-ffi=./node_modules", "--allow-ffi"));
+    return copy;
+  }
+
+  /** Changes a file; gives what takes the change back. */
+  async change(file: string, change: (text: string) => string): Promise<() => Promise<void>> {
+    const path = join(this.#folder, file), before = await Deno.readTextFile(path);
+    await Deno.writeTextFile(path, change(before));
+    return () => Deno.writeTextFile(path, before);
+  }
+
+  /** Runs the hostile suite up to the first delivery with differences. */
+  async test(): Promise<{ readonly differenceCount: number; readonly first: string }> {
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "test:hostile", "--brief", "--files", String(RANDOM_FILES)],
+      cwd: this.#folder,
+    }).output();
+    const lines = new TextDecoder().decode(stdout).trimEnd().split("\n");
+    const count = /^(\d+) differences$/.exec(lines.at(-1) ?? "")?.[1];
+    if (count === undefined) {
+      throw new Error(`The hostile suite did not come to its end: ${new TextDecoder().decode(stderr)}`);
+    }
+    return { differenceCount: Number(count), first: lines[0] ?? "" };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+}
+
+/** Applies a mutation, whose text must be there exactly once, and says whether it is caught. */
+async function isCaught(copy: Copy, { what, file, search, replacement }: Mutation): Promise<boolean> {
+  const undo = await copy.change(file, (text) => {
+    const [before, after, ...more] = text.split(search);
+    if (before === undefined || after === undefined || more.length > 0) {
+      throw new RangeError(`Cannot mutate ${file} so that ${what}: ${search} is not in it exactly once`);
+    }
+    return before + replacement + after;
+  });
+  const { differenceCount, first } = await copy.test();
+  print(differenceCount > 0 ? `caught: ${what}: ${first.slice(0, SHOWN)}` : `NOT CAUGHT: ${what}`);
+  await undo();
+  return differenceCount > 0;
+}
+
+/** Applies the mutations that have the text in their description; whether all are caught. */
+async function run(only: string): Promise<boolean> {
+  await using copy = await Copy.create();
+  const { differenceCount, first } = await copy.test();
+  if (differenceCount > 0) {
+    print(`The hostile suite fails without a fault: ${first}`);
+    return false;
+  }
+  say("the hostile suite passes without a fault");
+  const chosen = MUTATIONS.filter(({ what }) => what.includes(only));
+  let caughtCount = 0;
+  for (const mutation of chosen) if (await isCaught(copy, mutation)) caughtCount++;
+  print(`${caughtCount} of ${chosen.length} faults caught`);
+  return caughtCount === chosen.length;
+}
+
+const { values: given } = parseArgs({ options: { only: { type: "string", default: "" } } });
+if (!await run(given.only)) Deno.exit(1);

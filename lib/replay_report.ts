@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { ExitCode, exitCodeOf, messageOf, PipelineError } from "./errors.ts";
+import { ExitCode } from "./errors.ts";
 import type { ObjectProblem } from "./store/store.ts";
+import { summariseError } from "./summary.ts";
 import { visible } from "./visible.ts";
 
 /** Rejected rows of a file, or a file that was rejected whole. */
@@ -103,16 +104,15 @@ export function summariseReplay(report: ReplayReport, failure: { error: unknown 
   const state = replayed.length > 0 ? "replayed" : "nothing-to-do";
   const summary = { runId, state, dryRun, recovered, replayed, leftOut, counts, pendingMoves } as const;
   if (failure === null) return summary;
-  const { error } = failure;
-  const exitCode = exitCodeOf(error);
-  const code = error instanceof PipelineError ? error.code : "bug";
+  const error = summariseError(failure.error);
+  const { exitCode } = error;
   return {
     ...summary,
     // Wrong usage and configuration: no run was begun.
     runId: exitCode === ExitCode.usage || exitCode === ExitCode.config ? null : runId,
     state: "failed",
     committed,
-    error: { exitCode, code, message: messageOf(error) },
+    error,
   };
 }
 

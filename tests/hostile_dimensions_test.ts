@@ -148,7 +148,8 @@ Deno.test("pipeline takes texts of dimensions and rows for nothing but texts, an
 
   await test.step("nothing else has changed, in the database, the store and around them", async () => {
     const after = await dumpDatabase(workspace.database);
-    const own = ["pending_move", "pipeline_lease", "pipeline_run", "pipeline_schema", "source_file"];
+    const own = ["pending_move", "pipeline_lease", "pipeline_run", "pipeline_schema", "source_file"]
+      .concat("replayed_file", "replayed_row");
     assert.deepEqual(
       Object.keys(after),
       [...Object.keys(DIMENSION_TABLES), ...Object.keys(REPORTING_TABLES), ...own].sort(),

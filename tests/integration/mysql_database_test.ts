@@ -77,6 +77,8 @@ const CUSTOMERS = `SELECT i::BIGINT AS customer_id, 'Ann ' || i AS full_name, NU
 const SALES = `SELECT 121::BIGINT AS store_id, i::BIGINT AS sales_person_id, 'Ada' AS full_name,
   '2023-03' AS sales_month, (i * 100)::DECIMAL(28,2) AS total_sales FROM range(1, 3) r(i)`;
 
+const NO_TOTALS = { files: [], rowCount: 0, totalSales: "0.00" };
+
 /** Writes the rows of a query as totals. */
 async function totalsOf(folder: string, query: string): Promise<Totals> {
   const file = join(folder, `${crypto.randomUUID()}.parquet`);
@@ -446,6 +448,45 @@ Deno.test("commit() begins anew, when the connection is cut while the totals are
   await assertAdded(under, 1);
 });
 
+for (const isAllowed of [true, false]) {
+  Deno.test(`commit() notes 12,000 replayed rows, when LOAD DATA is ${isAllowed ? "cut" : "forbidden"}`, async () => {
+    await using proxy = await FaultProxy.start(server);
+    await using under = await openFresh({ port: proxy.port });
+    await under.database.prepare();
+    const token = await begin(under.database);
+    const lines = Array.from({ length: 12_000 }, (_, i) => i + 2);
+    const linesFile = join(under.folder, "lines.tsv");
+    await Deno.writeTextFile(linesFile, lines.map((line) => `7\t${line}\n`).join(""));
+    const file = { runId: "origin", key: "a.csv" };
+    const replayed = {
+      ...file,
+      number: 7,
+      kind: "rows",
+      landingKey: "b",
+      lineCount: 12_000,
+      sha256: "c0ffee",
+    } as const;
+    const commit: Commit = {
+      runId: RUN,
+      token,
+      customerTotals: NO_TOTALS,
+      salesTotals: NO_TOTALS,
+      incentivePercent: "1",
+      ledger: [],
+      moves: [],
+      replayed: { files: [replayed], linesFile, lineCount: 12_000 },
+    };
+    if (isAllowed) {
+      proxy.fault = { direction: "up", at: "7\t9000\n", then: "cut", times: 1 };
+      assert.equal(await under.database.commit(commit), "committed");
+      assert.equal(proxy.happened, 1);
+    } else {
+      await withoutLocalInfile(async () => void await under.database.commit(commit));
+    }
+    assert.deepEqual(await under.database.replayedLines(file, 0), lines);
+  });
+}
+
 Deno.test("every method goes on, when idle connections were closed", async () => {
   await using proxy = await FaultProxy.start(server);
   await using under = await openFresh({ port: proxy.port });
@@ -661,8 +702,6 @@ Deno.test("readOnly changes nothing, and takes own tables that are missing for e
   await assert.rejects(database.prepare());
   assert.deepEqual((await under.sql("SHOW TABLES")).length, 4);
 });
-
-const NO_TOTALS = { files: [], rowCount: 0, totalSales: "0.00" };
 
 /** What the account of each stage needs, by table; `*` stands for the whole database. */
 const GRANTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {

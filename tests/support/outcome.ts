@@ -68,7 +68,9 @@ async function readOutcome(
   tree: Tree,
 ): Promise<Outcome> {
   // Not by their ids: two that began within one second are in the order of chance there.
-  const inOrder = (await select(connection, "SELECT run_id FROM pipeline_run ORDER BY token")).rows.map(String);
+  const inOrder = (await select(connection, "SELECT run_id FROM pipeline_run ORDER BY token")).rows.map(
+    String,
+  );
   const found = new Set([...tree.keys()].flatMap((key) => key.match(RUN_ID) ?? []));
   const runIds = inOrder.filter((runId) => found.has(runId));
   const normalise = (text: string) => text.replace(RUN_ID, (id) => `RUN-${runIds.indexOf(id) + 1}`);

@@ -107,6 +107,8 @@ export async function checkFiles(
   const buffer = Buffer.alloc(CHUNK_BYTES);
   const hopeful = await findHopeful(files, buffer, context);
   const reading = acceptHopeful([...hopeful.values()], target("proven"), context);
+  // Whatever becomes of it, it is not looked at before the files are scanned.
+  const settled = reading.catch(() => {});
   const proven: ReadableFile[] = [];
   const regular: ReadableFile[] = [];
   const irregular: ReadableFile[] = [];
@@ -126,7 +128,7 @@ export async function checkFiles(
     }
   } finally {
     // The engine works on one thing at a time, and must not be closed while it does.
-    await reading.catch(() => {});
+    await settled;
   }
   const read = await dropRows(given, await reading, "source_key", target("proven-only"), context);
   const accepted = await dropUnknownKeys(proven, read, target("known"), context);

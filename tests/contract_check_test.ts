@@ -11,6 +11,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { configSchema } from "../lib/config_schema.ts";
+import { UnavailableError } from "../lib/errors.ts";
 import { CORE_COLUMNS } from "../lib/contract.ts";
 import { type Checked, checkFiles } from "../lib/contract_check.ts";
 import { openDuckdbEngine } from "../lib/engine/duckdb.ts";
@@ -893,5 +894,18 @@ Deno.test("checkFiles() finds what a plain reading finds, when files are of any 
       }),
       { seed: 6, numRuns: 3, endOnFailure: true },
     );
+  });
+});
+
+Deno.test("checkFiles() fails with what the engine says and with nothing else, when that fails while files are scanned", async () => {
+  const full = new UnavailableError("disk_full", "Cannot write: the disk is full");
+  await withCheck(async (check) => {
+    // Two chunks: the reading fails before the second one is scanned, and nobody waits for it yet.
+    const large = file(...Array.from({ length: 30_000 }, () => row()));
+    await assert.rejects(check({ "a.csv": large }), (error) => error === full);
+  }, {
+    watch(method) {
+      if (method === "nameText") throw full;
+    },
   });
 });

@@ -85,6 +85,9 @@ export interface Surroundings extends StageContext, Pick<DownloadContext, "redac
   readonly telemetry: Telemetry;
 }
 
+/** Traces a part of a stage's work, from when the run is known. */
+type Traced = (part: () => Promise<void>) => Promise<void>;
+
 /** See the module's head. Closing it frees everything but the lease, which {@linkcode releaseLease} gives back. */
 export class Session implements AsyncDisposable {
   /** The run's document; `null` until there is one. */
@@ -128,58 +131,59 @@ export class Session implements AsyncDisposable {
 
   /** Begins a run with the stage that makes its manifest. */
   async download(stage: (context: DownloadContext) => Promise<Manifest>): Promise<void> {
-    await this.#inStage("download", async (traced) => {
-      const begun = await this.#begin();
-      const engine = await this.#openEngine(begun.config.resources);
-      const configFaultOf: DownloadContext["configFault"] = (key, what) =>
-        configFault(this.#options.configPath, key, what);
-      const { redactor } = this.#stage;
-      this.manifest = await traced(() => stage({ ...begun, redactor, configFault: configFaultOf, engine }));
-    });
+    const { redactor } = this.#stage;
+    const configFaultOf: DownloadContext["configFault"] = (key, what) =>
+      configFault(this.#options.configPath, key, what);
+    await this.#inStage("download", (traced) =>
+      this.#begin(traced, async (begun) => {
+        const engine = await this.#openEngine(begun.config.resources);
+        this.manifest = await stage({ ...begun, redactor, configFault: configFaultOf, engine });
+      }));
   }
 
   /** Begins a run that has no manifest: all of it is one stage. */
   async replay(stage: (context: BeginContext) => Promise<void>): Promise<void> {
     const start = this.#world.now();
-    const begun = await this.#begin();
-    await this.#telemetry.stage(start, () => stage(begun));
+    await this.#begin((part) => this.#telemetry.stage(start, part), stage);
   }
 
   /** Opens what the beginning of a run needs, and makes its folder. */
-  async #begin(): Promise<BeginContext> {
+  async #begin(traced: Traced, stage: (context: BeginContext) => Promise<void>): Promise<void> {
     const { config, freeze } = await this.#loadConfig();
-    const store = await this.#openStore(config);
     const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
     const runId = newRunId(this.#world.now(), this.#world.newId);
-    this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
-    const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
-    const { log, progress, telemetry, signal } = this.#stage;
     const frozen = freeze(runId);
     this.#position.runId = runId;
-    return {
-      log,
-      progress,
-      telemetry,
-      signal,
-      config,
-      frozen,
-      runId,
-      dryRun: this.dryRun,
-      runFolder: this.#runFolder,
-      workDir,
-      store,
-      database,
-      acquireLease: async () => {
-        const owner = this.#options.leaseOwner ?? await workDir?.owner(this.#world.newId) ?? "";
-        const { holder, monotonic } = this.#world;
-        const options = { ...config.lease, monotonic, signal };
-        return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
-      },
-      beginRun: async (token) => {
-        const attempt = await database.beginRun({ runId, token, configHash: configHash(frozen) });
-        return this.#position.attempt = attempt;
-      },
-    };
+    const { log, progress, telemetry, signal } = this.#stage;
+    await traced(async () => {
+      const store = await this.#openStore(config);
+      this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
+      const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
+      await stage({
+        log,
+        progress,
+        telemetry,
+        signal,
+        config,
+        frozen,
+        runId,
+        dryRun: this.dryRun,
+        runFolder: this.#runFolder,
+        workDir,
+        store,
+        database,
+        acquireLease: async () => {
+          const owner = this.#options.leaseOwner ?? await workDir?.owner(this.#world.newId) ?? "";
+          const { holder, monotonic } = this.#world;
+          const options = { ...config.lease, monotonic, signal };
+          return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
+        },
+        beginRun: async (token) => {
+          const attempt = await database.beginRun({ runId, token, configHash: configHash(frozen) });
+          return this.#position.attempt = attempt;
+        },
+      });
+    });
   }
 
   /** Runs a stage that touches the run's folder only. */
@@ -257,11 +261,11 @@ export class Session implements AsyncDisposable {
   /**
    * Does a stage's work, and notes that it is done. A stage that failed is still the one that the process is in.
    *
-   * @param work Is given a function that traces what it does from when it knows the run.
+   * @param work Is given what traces it.
    */
   async #inStage(
     name: StageName,
-    work: (traced: <T>(part: () => Promise<T>) => Promise<T>) => Promise<void>,
+    work: (traced: Traced) => Promise<void>,
   ): Promise<void> {
     const task = this.#position.stage;
     const start = this.#world.now();

@@ -33,7 +33,9 @@ function traceIdOf(runId: string): string {
 
 function pointsOf({ points }: Received, name: string, by: string): Record<string, number> {
   const found = points.filter((point) => point.name === `nightly_marts.${name}`);
-  return Object.fromEntries(found.map(({ attributes, value }) => [attributes[by] ?? "", value]));
+  const values = Object.fromEntries(found.map(({ attributes, value }) => [attributes[by] ?? "", value]));
+  assert.equal(Object.keys(values).length, found.length, `${name} is counted twice`);
+  return values;
 }
 
 Deno.test("a night of seven processes is one trace with its metrics and logs, with the stages' own permissions", async (test) => {

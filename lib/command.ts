@@ -147,6 +147,7 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
     const { telemetry } = process;
     const surroundings = { log, progress, redactor, signal, position, telemetry };
     await using session = new Session(options, world, surroundings);
+    process.endingOf = (error) => task.ending?.({ error }) ?? nightEnding(session, { error });
     Deno.exit(await runTask(task, session, flags, { ...process, signal }));
   } catch (error) {
     Deno.exit(reportFailure(error, process));
@@ -200,8 +201,8 @@ interface CommandProcess {
   readonly isJson: boolean;
   /** Of `--termination-log`, once it is known. */
   terminationLog: string | null;
-  /** What is said of a failure before there is a run. */
-  endingOf(error: unknown): Ending;
+  /** What is said of a failure: of the run, once there may be one. */
+  endingOf: (error: unknown) => Ending;
 }
 
 function beginProcess(name: string, endingOf: CommandProcess["endingOf"]): CommandProcess {
@@ -243,7 +244,7 @@ function onSignal(stop: (reason: InterruptedError) => void): void {
   }
 }
 
-/** Says what ended a process that has no run to tell of; gives the exit code. */
+/** Says what ended a process outside of a run; gives the exit code. */
 function reportFailure(error: unknown, process: CommandProcess): ExitCode {
   const { terminal, lines, isJson, endingOf } = process;
   const ending = endingOf(error);
@@ -276,12 +277,11 @@ async function runTask(
   process: CommandProcess & { readonly signal: AbortSignal },
 ): Promise<ExitCode> {
   const { terminal, lines, isJson, signal } = process;
-  const endingOf = task.ending?.bind(task) ?? ((failure) => nightEnding(session, failure));
   try {
     await task.run(session, flags);
     if (task.releaseLease || session.manifest?.work === "nothing") await session.releaseLease();
     await session[Symbol.asyncDispose]();
-    const ending = endingOf(null);
+    const ending = task.ending?.(null) ?? nightEnding(session, null);
     const { summary, text } = ending;
     if (isJson) {
       terminal.printJson(summary);
@@ -295,7 +295,7 @@ async function runTask(
     // What failed because of the signal failed for the signal's reason.
     const error = signal.aborted ? signal.reason : failureOf(thrown);
     await closeAfterFailure(session, signal, lines.writeFailure);
-    const ending = endingOf({ error });
+    const ending = process.endingOf(error);
     lines.writeFailure(describe(error));
     if (isJson) terminal.printJson(ending.summary);
     else terminal.print(ending.text);

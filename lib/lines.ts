@@ -17,18 +17,18 @@ export const LOG_FORMATS = ["text", "json"] as const;
 /** One of {@linkcode LOG_FORMATS}. */
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** How bad something is, from the least to the most, and the same for the console. */
-const LEVELS = {
+/** How bad something is, from the least to the most. */
+export type LineLevel = "trace" | "debug" | "info" | "warning" | "error" | "fatal";
+
+/** The same for the console. */
+const LEVELS: Readonly<Record<LineLevel, ConsoleLevel>> = {
   trace: "debug",
   debug: "debug",
   info: "info",
   warning: "warn",
   error: "error",
   fatal: "error",
-} as const satisfies Record<string, ConsoleLevel>;
-
-/** A key of {@linkcode LEVELS}. */
-export type LineLevel = keyof typeof LEVELS;
+};
 
 /** A record of the log. */
 export interface LogLine {

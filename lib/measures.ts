@@ -5,16 +5,23 @@
  *
  * @module
  */
-import type { Attributes, Meter } from "@opentelemetry/api";
+import type { Meter } from "@opentelemetry/api";
 import type { Manifest, SourceFile, StageName } from "./manifest.ts";
 
-/** Records what a stage has done; `place` says which stage of which run. */
-export type Recorder = (stage: StageName, durationMs: number, manifest: Manifest, place: Attributes) => void;
+/** Attributes that say which stage of which run it was. */
+export type Place = Readonly<Record<string, string | number>>;
+
+/** Records what a stage has done. */
+export type Recorder = (stage: StageName, durationMs: number, manifest: Manifest, place: Place) => void;
 
 /** All that can become of a file. */
 const STATUSES = ["accepted", "rejected", "duplicate", "skipped"] as const;
 
-/** Makes the instruments. */
+/**
+ * Makes the instruments.
+ *
+ * @internal
+ */
 export function openMeasures(meter: Meter): Recorder {
   const counter = (name: string, unit: string, description: string) =>
     meter.createCounter(`nightly_marts.${name}`, { unit, description });
@@ -31,14 +38,14 @@ export function openMeasures(meter: Meter): Recorder {
     description: "Time that a stage took",
   });
 
-  const countFiles = (manifest: Manifest, place: Attributes) => {
+  const countFiles = (manifest: Manifest, place: Place) => {
     for (const status of STATUSES) {
       const count = manifest.files.filter((file) => file.status === status).length;
       files.add(count, { ...place, status });
     }
   };
 
-  const countRun = (manifest: Manifest, place: Attributes) => {
+  const countRun = (manifest: Manifest, place: Place) => {
     const sum = (pick: (file: SourceFile) => number) =>
       manifest.files.reduce((total, file) => total + pick(file), 0);
     const outcomes = {

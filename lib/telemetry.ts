@@ -12,7 +12,7 @@ import type { Attributes, Context, Span } from "@opentelemetry/api";
 import { createHash } from "node:crypto";
 import { messageOf, PipelineError } from "./errors.ts";
 import type { Manifest, StageName } from "./manifest.ts";
-import { openMeasures } from "./measures.ts";
+import { openMeasures, type Place } from "./measures.ts";
 import type { Position } from "./position.ts";
 import type { Redactor } from "./redactor.ts";
 
@@ -65,7 +65,7 @@ export async function openTelemetry(position: Position, redactor: Redactor): Pro
   let newest: { span: Span; start: Date; fileSpans: number } | null = null;
 
   const textOf = (text: string) => redactor.redact(text).slice(0, MAX_TEXT).toWellFormed();
-  const placeOf = ({ runId, stage, attempt }: Position): Attributes => ({
+  const placeOf = ({ runId, stage, attempt }: Position): Place => ({
     ...(runId === null ? {} : { "nightly_marts.run_id": runId }),
     "nightly_marts.stage": stage,
     ...(attempt === null ? {} : { "nightly_marts.attempt": attempt }),

@@ -9,6 +9,7 @@
 import { resolve } from "node:path";
 import type { Config } from "./config_schema.ts";
 import { configFault, loadConfig, type LoadedConfig, loadWorkDir } from "./config.ts";
+import { configHash } from "./config_freeze.ts";
 import type { ConfigWorld, Environment } from "./config_values.ts";
 import type {
   BeginContext,
@@ -30,8 +31,10 @@ import {
   type StageName,
   writeManifest,
 } from "./manifest.ts";
+import type { Position } from "./position.ts";
 import type { ObjectStore } from "./store/store.ts";
-import { newRunId, runFolder, WorkDir } from "./workdir.ts";
+import type { Telemetry } from "./telemetry.ts";
+import { newRunId, noteStart, runFolder, WorkDir } from "./workdir.ts";
 
 /** What the composition root puts in: the outside world. */
 export interface World {
@@ -70,7 +73,20 @@ export interface SessionOptions {
   readonly runId: string | null;
   /** Change nothing. */
   readonly dryRun: boolean;
+  /** Whose lease it is, in place of the work dir's own id. */
+  readonly leaseOwner: string | null;
 }
+
+/** What every stage is given by the process. */
+export interface Surroundings extends StageContext, Pick<DownloadContext, "redactor"> {
+  /** The session fills it in. */
+  readonly position: Position;
+  /** Traces and measures each stage. */
+  readonly telemetry: Telemetry;
+}
+
+/** Traces a part of a stage's work, from when the run is known. */
+type Traced = (part: () => Promise<void>) => Promise<void>;
 
 /** See the module's head. Closing it frees everything but the lease, which {@linkcode releaseLease} gives back. */
 export class Session implements AsyncDisposable {
@@ -79,6 +95,8 @@ export class Session implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #world: World;
   readonly #stage: StageContext & Pick<DownloadContext, "redactor">;
+  readonly #position: Position;
+  readonly #telemetry: Telemetry;
   readonly #open = new AsyncDisposableStack();
   #loaded: LoadedConfig | null = null;
   #workDir: WorkDir | null = null;
@@ -92,11 +110,13 @@ export class Session implements AsyncDisposable {
   constructor(
     options: SessionOptions,
     world: World,
-    stage: StageContext & Pick<DownloadContext, "redactor">,
+    { position, ...stage }: Surroundings,
   ) {
     this.#options = options;
     this.#world = world;
     this.#stage = stage;
+    this.#position = position;
+    this.#telemetry = stage.telemetry;
   }
 
   /** The effective configuration; `null` where no stage needed it. */
@@ -111,70 +131,73 @@ export class Session implements AsyncDisposable {
 
   /** Begins a run with the stage that makes its manifest. */
   async download(stage: (context: DownloadContext) => Promise<Manifest>): Promise<void> {
-    const started = this.#world.monotonic();
-    const begun = await this.#begin();
-    this.manifest = await stage({
-      ...begun,
-      redactor: this.#stage.redactor,
-      configFault: (key, what) => configFault(this.#options.configPath, key, what),
-      engine: await this.#openEngine(begun.config.resources),
-    });
-    await this.#finishStage("download", started);
+    const { redactor } = this.#stage;
+    const configFaultOf: DownloadContext["configFault"] = (key, what) =>
+      configFault(this.#options.configPath, key, what);
+    await this.#inStage("download", (traced) =>
+      this.#begin(traced, async (begun) => {
+        const engine = await this.#openEngine(begun.config.resources);
+        this.manifest = await stage({ ...begun, redactor, configFault: configFaultOf, engine });
+      }));
   }
 
   /** Begins a run that has no manifest: all of it is one stage. */
   async replay(stage: (context: BeginContext) => Promise<void>): Promise<void> {
-    await stage(await this.#begin());
+    const start = this.#world.now();
+    await this.#begin((part) => this.#telemetry.stage(start, part), stage);
   }
 
   /** Opens what the beginning of a run needs, and makes its folder. */
-  async #begin(): Promise<BeginContext> {
+  async #begin(traced: Traced, stage: (context: BeginContext) => Promise<void>): Promise<void> {
     const { config, freeze } = await this.#loadConfig();
-    const store = await this.#openStore(config);
     const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
     const runId = newRunId(this.#world.now(), this.#world.newId);
-    this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
-    const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
-    const { log, progress, signal } = this.#stage;
-    return {
-      log,
-      progress,
-      signal,
-      config,
-      frozen: freeze(runId),
-      runId,
-      dryRun: this.dryRun,
-      runFolder: this.#runFolder,
-      workDir,
-      store,
-      database,
-      acquireLease: async () => {
-        const { owner, holder } = {
-          owner: await workDir?.owner(this.#world.newId) ?? "",
-          holder: this.#world.holder,
-        };
-        const options = { ...config.lease, monotonic: this.#world.monotonic, signal: this.#stage.signal };
-        return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
-      },
-    };
+    const frozen = freeze(runId);
+    this.#position.runId = runId;
+    const { log, progress, telemetry, signal } = this.#stage;
+    await traced(async () => {
+      const store = await this.#openStore(config);
+      this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
+      const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
+      await stage({
+        log,
+        progress,
+        telemetry,
+        signal,
+        config,
+        frozen,
+        runId,
+        dryRun: this.dryRun,
+        runFolder: this.#runFolder,
+        workDir,
+        store,
+        database,
+        acquireLease: async () => {
+          const owner = this.#options.leaseOwner ?? await workDir?.owner(this.#world.newId) ?? "";
+          const { holder, monotonic } = this.#world;
+          const options = { ...config.lease, monotonic, signal };
+          return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
+        },
+        beginRun: async (token) => {
+          const attempt = await database.beginRun({ runId, token, configHash: configHash(frozen) });
+          return this.#position.attempt = attempt;
+        },
+      });
+    });
   }
 
   /** Runs a stage that touches the run's folder only. */
   async compute(name: StageName, stage: (context: ComputeContext) => Promise<void>): Promise<void> {
-    const started = this.#world.monotonic();
-    const manifest = await this.#loadManifest(name);
-    if (manifest === null) return;
-    if (manifest.work === "files") {
-      requireStagesBefore(manifest, name);
-      const engine = await this.#openEngine(manifest.config.resources);
-      await stage({ ...this.#stage, manifest, runFolder: this.#runFolder, engine });
-    } else {
-      this.#stage.log.info("{stage}: nothing to do, run {runId} has no new files", {
-        stage: name,
-        runId: manifest.runId,
+    await this.#inStage(name, async (traced) => {
+      const manifest = await this.#loadManifest(name);
+      if (manifest === null) return;
+      await traced(async () => {
+        if (manifest.work !== "files") return this.#sayNothingToDo(name, manifest);
+        requireStagesBefore(manifest, name);
+        const engine = await this.#openEngine(manifest.config.resources);
+        await stage({ ...this.#stage, manifest, runFolder: this.#runFolder, engine });
       });
-    }
-    await this.#finishStage(name, started);
+    });
   }
 
   /** Runs a stage that changes store and database, under the run's lease. */
@@ -190,39 +213,38 @@ export class Session implements AsyncDisposable {
     return this.#underLease("cleanup", stage);
   }
 
-  async #underLease(
+  #underLease(
     name: StageName,
     stage: (context: LeaseContext, config: Config) => Promise<void>,
   ): Promise<void> {
-    const started = this.#world.monotonic();
-    const manifest = await this.#loadManifest(name);
-    const workDir = this.#workDir;
-    if (manifest === null || workDir === null) return;
-    if (manifest.work === "nothing") {
-      this.#stage.log.info("{stage}: nothing to do, run {runId} has no new files", {
-        stage: name,
-        runId: manifest.runId,
+    return this.#inStage(name, async (traced) => {
+      const manifest = await this.#loadManifest(name);
+      const workDir = this.#workDir;
+      if (manifest === null || workDir === null) return;
+      await traced(async () => {
+        if (manifest.work === "nothing") {
+          this.#sayNothingToDo(name, manifest);
+          if (name === "cleanup") await workDir.removeRun(manifest.runId);
+          return;
+        }
+        if (manifest.work === "files") requireStagesBefore(manifest, name);
+        const { config, freeze } = await this.#loadConfig();
+        requireSameStores(freeze(manifest.runId), manifest);
+        const database = await this.#openDatabase(config, workDir.path);
+        const { ttlSeconds } = config.lease;
+        const { monotonic } = this.#world;
+        this.#lease ??= await Lease.resume(database, manifest.token, { ttlSeconds, monotonic });
+        const lease = this.#keep(this.#lease);
+        await stage(
+          { ...this.#stage, manifest, runFolder: this.#runFolder, workDir, database, lease },
+          config,
+        );
       });
-      if (name === "cleanup") await workDir.removeRun(manifest.runId);
-    } else {
-      if (manifest.work === "files") requireStagesBefore(manifest, name);
-      const { config, freeze } = await this.#loadConfig();
-      requireSameStores(freeze(manifest.runId), manifest);
-      const database = await this.#openDatabase(config, workDir.path);
-      this.#lease ??= await Lease.resume(database, manifest.token, {
-        ...config.lease,
-        monotonic: this.#world.monotonic,
-      });
-      await stage({
-        ...this.#stage,
-        manifest,
-        runFolder: this.#runFolder,
-        workDir,
-        database,
-        lease: this.#keep(this.#lease),
-      }, config);
-    }
-    await this.#finishStage(name, started);
+    });
+  }
+
+  #sayNothingToDo(stage: StageName, { runId }: Manifest): void {
+    this.#stage.log.info("{stage}: nothing to do, run {runId} has no new files", { stage, runId });
   }
 
   /** Gives the lease back, if this session has it. */
@@ -236,10 +258,29 @@ export class Session implements AsyncDisposable {
     await this.#open.disposeAsync();
   }
 
-  async #finishStage(name: StageName, started: number): Promise<void> {
+  /**
+   * Does a stage's work, and notes that it is done. A stage that failed is still the one that the process is in.
+   *
+   * @param work Is given what traces it.
+   */
+  async #inStage(
+    name: StageName,
+    work: (traced: Traced) => Promise<void>,
+  ): Promise<void> {
+    const task = this.#position.stage;
+    const start = this.#world.now();
+    const startedMs = this.#world.monotonic();
+    this.#position.stage = name;
+    await work((part) => this.#telemetry.stage(start, part));
+    await this.#finishStage(name, Math.round(this.#world.monotonic() - startedMs));
+    this.#position.stage = task;
+  }
+
+  async #finishStage(name: StageName, durationMs: number): Promise<void> {
     const manifest = this.manifest;
     if (manifest === null) return;
-    noteStage(manifest, name, Math.round(this.#world.monotonic() - started));
+    noteStage(manifest, name, durationMs);
+    this.#telemetry.measure(name, durationMs, manifest);
     const present = await Deno.stat(this.#runFolder).then(() => true, () => false);
     // Cleanup has deleted the folder, unless source files are still to be moved.
     if (present) await writeManifest(this.#runFolder, manifest);
@@ -265,14 +306,21 @@ export class Session implements AsyncDisposable {
 
   /** The manifest of the run that a stage works on; `null` where cleanup finds nothing left to clean. */
   async #loadManifest(name: StageName): Promise<Manifest | null> {
-    if (this.manifest !== null) return this.manifest;
+    const manifest = this.manifest ??= await this.#findManifest(name);
+    if (manifest === null) return null;
+    const { runId, attempt } = manifest;
+    Object.assign(this.#position, { runId, attempt: attempt + await noteStart(this.#runFolder, name) - 1 });
+    return manifest;
+  }
+
+  async #findManifest(name: StageName): Promise<Manifest | null> {
     const { workDir: given, configPath, runId } = this.#options;
     const path = given === null ? await loadWorkDir(configPath, this.#configWorld) : resolve(given);
     const workDir = await this.#lockWorkDir(path, 0);
     const manifest = runId === null
       ? await this.#newestManifest(workDir)
       : await readManifest(this.#runFolder = runFolder(path, runId));
-    if (manifest !== null) return this.manifest = manifest;
+    if (manifest !== null) return manifest;
     if (name === "cleanup" && runId === null) {
       this.#stage.log.info("cleanup: nothing to do, there is no run in {path}", { path });
       return null;
@@ -317,7 +365,12 @@ export class Session implements AsyncDisposable {
   }
 
   async #openStore(config: Config): Promise<ObjectStore> {
-    const { signal } = this.#stage;
+    const { log, signal } = this.#stage;
+    if (config.store.kind === "s3" && this.#telemetry.tracesRequests) {
+      log.warn(
+        "Requests to S3 are traced with their URLs: set OTEL_TRACES_SAMPLER=parentbased_always_on to leave them out",
+      );
+    }
     return this.#store ??= this.#open.use(await this.#world.openStore(config.store, { signal }));
   }
 

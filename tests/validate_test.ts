@@ -15,6 +15,7 @@ import { openDuckdbEngine } from "../lib/engine/duckdb.ts";
 import type { Engine } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
 import { type Manifest, newManifest, type SourceFile } from "../lib/manifest.ts";
+import { NO_TELEMETRY } from "../lib/telemetry.ts";
 import { validate } from "../tasks/validate.ts";
 import { PARQUET_DATASETS } from "./support/datasets.ts";
 import { readParquet } from "./support/duckdb.ts";
@@ -54,7 +55,7 @@ async function withRun(
       contract,
     });
     const runId = "20230401T020000Z-7f3a";
-    const manifest = newManifest({ runId, dryRun: false, config, token: 1, leftovers: [] });
+    const manifest = newManifest({ runId, dryRun: false, config, token: 1, attempt: 1, leftovers: [] });
     manifest.work = "files";
     manifest.dimensions = await writeDimensions(engine, runFolder);
     manifest.files = await writeFiles(runFolder, given);
@@ -71,6 +72,7 @@ async function withRun(
           engine,
           log: getLogger(["validate-test"]),
           progress: { step: () => step },
+          telemetry: NO_TELEMETRY,
           signal: new AbortController().signal,
         }),
       async rejects(key) {

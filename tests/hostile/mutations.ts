@@ -199,12 +199,6 @@ const MUTATIONS: readonly Mutation[] = [
   // Encodings.
   {
     what: "a BOM is part of the header",
-    file: "lib/csv_proof.ts",
-    search: "line.startsWith(BOM) ? line.slice(BOM.length) : line",
-    replacement: "line",
-  },
-  {
-    what: "a BOM is part of the header of irregular files",
     file: "lib/csv_split.ts",
     search: "isEmpty && chunk.indexOf(BOM) === 0 ? chunk.subarray(BOM.length) : chunk",
     replacement: "chunk",
@@ -270,12 +264,6 @@ const MUTATIONS: readonly Mutation[] = [
     file: "lib/csv_normalised.ts",
     search: "      if (bytes[written - 2] === CR) bytes[written-- - 2] = LF;\n",
     replacement: "",
-  },
-  {
-    what: "what was written of a file that cannot be read stays",
-    file: "lib/csv_split.ts",
-    search: "else writer.rollback();",
-    replacement: "else writer.commit();",
   },
   {
     what: "rules are not asked where rows are proven",

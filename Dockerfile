@@ -18,7 +18,7 @@ RUN for task in tasks/*.ts; do \
     deno run --cached-only --frozen --node-modules-dir=manual --no-prompt --allow-all ${task} --help > /dev/null || exit 1; \
   done
 # Whatever umask it was checked out with: anybody may read it, only root may write.
-RUN chmod -R u=rwX,go=rX /app ${DENO_DIR}
+RUN chmod -R u=rwX,go=rX /app ${DENO_DIR} && mkdir /work
 
 FROM ${BASE_IMAGE}
 WORKDIR /app
@@ -30,6 +30,8 @@ COPY --from=build /app/deno.json /app/deno.lock ./
 COPY --from=build /app/lib lib
 COPY --from=build /app/tasks tasks
 COPY --from=build /deno-dir /deno-dir
+# Where the work volume is mounted: a fresh volume of Docker takes its owner from here.
+COPY --from=build --chown=65532:65532 /work /work
 USER 65532:65532
 # Without tini as process 1 a signal would not end a stage cleanly.
 ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", "--frozen", "--node-modules-dir=manual", "--no-prompt"]

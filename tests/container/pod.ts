@@ -75,8 +75,13 @@ export interface ContainerEnded extends Ended {
   readonly terminationMessage: string;
 }
 
-/** What happens while a container runs; it ends by itself when the container has ended. */
-export type Meanwhile = (id: string, ended: AbortSignal) => Promise<void>;
+/** How a container is run, where not just as the manifest says. */
+export interface RunOptions {
+  /** Further arguments. */
+  readonly args?: readonly string[];
+  /** What happens while it runs; it ends by itself when the container has ended. */
+  readonly meanwhile?: (id: string, ended: AbortSignal) => Promise<void>;
+}
 
 /** The flags by which the engine holds a container to its security settings. */
 export function securityFlags(spec: PodSpec, { securityContext: own }: Container): string[] {
@@ -116,24 +121,25 @@ export class Pod implements AsyncDisposable {
     return [...initContainers, ...containers];
   }
 
-  /** Runs the containers in their order, up to one of them or all; stops at the first that fails. */
-  async run({ before, meanwhile }: { before?: string; meanwhile?: Meanwhile } = {}): Promise<ContainerEnded[]> {
+  /** Runs the containers in their order, all of them or those before one of them; stops at the first that fails. */
+  async run({ before, ...options }: RunOptions & { before?: string } = {}): Promise<ContainerEnded[]> {
     const ended: ContainerEnded[] = [];
-    for (const container of this.containers) {
-      if (container.name === before) break;
-      ended.push(await this.runContainer(container.name, meanwhile));
+    for (const { name } of this.containers) {
+      if (name === before) break;
+      ended.push(await this.runContainer(name, options));
       if (ended.at(-1)?.code !== 0) break;
     }
     return ended;
   }
 
   /** Runs one container to its end. */
-  async runContainer(name: string, meanwhile?: Meanwhile): Promise<ContainerEnded> {
+  async runContainer(name: string, { args: more = [], meanwhile }: RunOptions = {}): Promise<ContainerEnded> {
     const container = this.containers.find((container) => container.name === name);
     if (!container) throw new RangeError(`The Pod has no container ${name}`);
     const { docker } = this.#cluster;
     await Deno.truncate(this.#terminationLog);
-    const id = await docker.run("create", ...this.#flags(container), IMAGE, ...this.#args(container));
+    const words = [...this.#flags(container), IMAGE, ...this.#args(container), ...more];
+    const id = await docker.run("create", ...words);
     try {
       const startedMs = performance.now();
       const ended = new AbortController();
@@ -194,7 +200,9 @@ export class Pod implements AsyncDisposable {
       const { fieldRef, configMapKeyRef } = valueFrom ?? {};
       const reference = fieldRef?.fieldPath ?? `${configMapKeyRef?.name}/${configMapKeyRef?.key}`;
       const found = this.#cluster.references[reference];
-      if (found === undefined) throw new RangeError(`The manifest refers to ${reference}, which is not given`);
+      if (found === undefined) {
+        throw new RangeError(`The manifest refers to ${reference}, which is not given`);
+      }
       return [name, found];
     }));
   }

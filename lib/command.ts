@@ -5,6 +5,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { type Compact, compactSummary, fitSummary } from "./compact_summary.ts";
 import type { Config } from "./config_schema.ts";
 import type { ConfigWorld } from "./config_values.ts";
 import type { Database } from "./database/database.ts";
@@ -20,8 +21,11 @@ import {
   PipelineError,
   UnavailableError,
 } from "./errors.ts";
-import { type Flags, parseAction, parseFlags, type Usage } from "./flags.ts";
+import { type Flags, outputOf, parseAction, parseFlags, type Usage } from "./flags.ts";
+import { type Lines, openLines } from "./lines.ts";
 import { openLog } from "./log.ts";
+import type { Manifest } from "./manifest.ts";
+import type { Position } from "./position.ts";
 import { openProgress } from "./progress.ts";
 import { Redactor } from "./redactor.ts";
 import { readSecret } from "./secret_input.ts";
@@ -51,6 +55,8 @@ export interface Ending {
   readonly summary: object;
   /** For people. */
   readonly text: string;
+  /** For the last line of a log as JSON and the termination log: bounded, but for the error's message. */
+  readonly compact: Compact;
 }
 
 /** A task that has several actions, of which the first argument names one. */
@@ -106,12 +112,16 @@ const RELEASE_TIMEOUT_MS = 1000;
  * @param parts Replaces parts of the outside world, for tests.
  */
 export async function main(task: Task, parts: Partial<World> = {}): Promise<never> {
-  const process = beginProcess((error) => task.ending?.({ error }).summary ?? summariseFailure(null, error));
-  const { terminal, redactor } = process;
+  const process = beginProcess(task.name, (error) => task.ending?.({ error }) ?? failureEnding(null, error));
+  const { terminal, redactor, lines, position } = process;
   const controller = new AbortController();
+  const cutShort = (reason: InterruptedError) => {
+    conclude(process, process.endingOf(reason));
+    Deno.exit(reason.exitCode);
+  };
   onSignal((reason) => {
     controller.abort(reason);
-    Deno.unrefTimer(setTimeout(() => Deno.exit(reason.exitCode), STOP_TIMEOUT_MS));
+    Deno.unrefTimer(setTimeout(cutShort, STOP_TIMEOUT_MS, reason));
   });
   const { signal } = controller;
   try {
@@ -119,7 +129,8 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
     const request = parseFlags(usage, Deno.args, terminal.print);
     if (request.kind === "help") Deno.exit(ExitCode.ok);
     const { flags } = request;
-    const log = await openLog(terminal, flags.logLevel);
+    process.terminationLog = flags.terminationLog ?? null;
+    const log = await openLog(lines, flags.logLevel);
     const world = { ...realWorld(redactor), ...parts };
     const progress = openProgress(terminal, log, world.monotonic);
     const options = {
@@ -127,8 +138,9 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
       workDir: flags.workDir ?? null,
       runId: flags.run ?? null,
       dryRun: flags.dryRun ?? false,
+      leaseOwner: readEnv("ETL_LEASE_OWNER") || null,
     };
-    await using session = new Session(options, world, { log, progress, redactor, signal });
+    await using session = new Session(options, world, { log, progress, redactor, signal, position });
     Deno.exit(await runTask(task, session, flags, { ...process, signal }));
   } catch (error) {
     Deno.exit(reportFailure(error, process));
@@ -138,7 +150,10 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
 /** Runs one action of a toolbox and ends the process. */
 export async function mainOf(toolbox: Toolbox): Promise<never> {
   const failure = toolbox.actions.find(({ name }) => name === Deno.args[0])?.failure;
-  const process = beginProcess((error) => ({ ...failure, error: summariseError(error) }));
+  const process = beginProcess(toolbox.name, (thrown) => {
+    const error = summariseError(thrown);
+    return { summary: { ...failure, error }, text: "", compact: { state: "failed", error } };
+  });
   const { terminal, redactor } = process;
   // What an action writes is there whole or not at all: it may end anywhere. The runtime's exit also sets right a
   // terminal that does not show what is typed, which a signal that ends the process at once would not.
@@ -170,17 +185,32 @@ export async function mainOf(toolbox: Toolbox): Promise<never> {
 /** What every command has of its process. */
 interface CommandProcess {
   readonly terminal: Terminal;
+  readonly lines: Lines;
   readonly redactor: Redactor;
+  readonly position: Position;
   /** Whether stdout takes JSON and nothing else. */
   readonly isJson: boolean;
-  /** The JSON of a failure before there is a run. */
-  failureJson(error: unknown): object;
+  /** Of `--termination-log`, once it is known. */
+  terminationLog: string | null;
+  /** What is said of a failure before there is a run. */
+  endingOf(error: unknown): Ending;
 }
 
-function beginProcess(failureJson: CommandProcess["failureJson"]): CommandProcess {
+function beginProcess(name: string, endingOf: CommandProcess["endingOf"]): CommandProcess {
+  const { isJson, logFormat } = outputOf(Deno.args);
   const redactor = new Redactor();
-  const terminal = openTerminal(redactor);
-  const process = { terminal, redactor, isJson: Deno.args.includes("--json"), failureJson };
+  const terminal = openTerminal(redactor, { bar: logFormat === "text" });
+  const position: Position = { runId: null, stage: name, attempt: null };
+  const lines = openLines(terminal, { format: logFormat, position, now: () => new Date() });
+  const process: CommandProcess = {
+    terminal,
+    lines,
+    redactor,
+    position,
+    isJson,
+    terminationLog: null,
+    endingOf,
+  };
   // Else the runtime itself would print what was thrown, with all that is in it.
   for (const type of ["error", "unhandledrejection"] as const) {
     globalThis.addEventListener(type, (event) => {
@@ -198,10 +228,28 @@ function onSignal(stop: (reason: InterruptedError) => void): void {
 }
 
 /** Says what ended a process that has no run to tell of; gives the exit code. */
-function reportFailure(error: unknown, { terminal, isJson, failureJson }: CommandProcess): ExitCode {
-  terminal.writeLine(describe(error));
-  if (isJson) terminal.printJson(failureJson(error));
+function reportFailure(error: unknown, process: CommandProcess): ExitCode {
+  const { terminal, lines, isJson, endingOf } = process;
+  const ending = endingOf(error);
+  lines.writeFailure(describe(error));
+  if (isJson) terminal.printJson(ending.summary);
+  conclude(process, ending);
   return exitCodeOf(error);
+}
+
+/** The last that a process says: the compact summary, for those who read the log and for the kubelet. */
+function conclude(
+  { lines, position, redactor, terminationLog }: CommandProcess,
+  { compact }: Pick<Ending, "compact">,
+): void {
+  const summary = fitSummary(compact, position, redactor);
+  try {
+    if (terminationLog !== null) Deno.writeTextFileSync(terminationLog, JSON.stringify(summary));
+  } catch (error) {
+    // The work is done, or has failed, all the same.
+    lines.writeFailure(`Cannot write the summary to ${terminationLog}: ${messageOf(error)}`);
+  }
+  lines.writeSummary(summary);
 }
 
 /** Runs the task in the session, prints its summary, and gives the exit code. */
@@ -209,29 +257,33 @@ async function runTask(
   task: Task,
   session: Session,
   flags: Flags,
-  { terminal, isJson, signal }: CommandProcess & { readonly signal: AbortSignal },
+  process: CommandProcess & { readonly signal: AbortSignal },
 ): Promise<ExitCode> {
+  const { terminal, lines, isJson, signal } = process;
   const endingOf = task.ending?.bind(task) ?? ((failure) => nightEnding(session, failure));
   try {
     await task.run(session, flags);
     if (task.releaseLease || session.manifest?.work === "nothing") await session.releaseLease();
     await session[Symbol.asyncDispose]();
-    const { summary, text } = endingOf(null);
+    const ending = endingOf(null);
+    const { summary, text } = ending;
     if (isJson) {
       terminal.printJson(summary);
     } else {
       if (text !== "") terminal.print(text);
       if (task.report) terminal.print(await task.report(session));
     }
+    conclude(process, ending);
     return ExitCode.ok;
   } catch (thrown) {
     // What failed because of the signal failed for the signal's reason.
     const error = signal.aborted ? signal.reason : failureOf(thrown);
-    await closeAfterFailure(session, signal, terminal.writeLine);
-    const { summary, text } = endingOf({ error });
-    terminal.writeLine(describe(error));
-    if (isJson) terminal.printJson(summary);
-    else terminal.print(text);
+    await closeAfterFailure(session, signal, lines.writeFailure);
+    const ending = endingOf({ error });
+    lines.writeFailure(describe(error));
+    if (isJson) terminal.printJson(ending.summary);
+    else terminal.print(ending.text);
+    conclude(process, ending);
     return exitCodeOf(error);
   }
 }
@@ -239,12 +291,17 @@ async function runTask(
 function nightEnding({ manifest, config }: Session, failure: { error: unknown } | null): Ending {
   if (failure === null) {
     const summary = manifest ? summarise(manifest) : NO_RUN;
-    return { summary, text: manifest ? renderSummary(summary, config) : "" };
+    const text = manifest ? renderSummary(summary, config) : "";
+    return { summary, text, compact: compactSummary(summary) };
   }
   const { error } = failure;
   // Wrong usage and configuration: no run was begun.
-  const summary = summariseFailure(exitCodeOf(error) === ExitCode.config ? null : manifest, error);
-  return { summary, text: renderSummary(summary, config) };
+  return failureEnding(exitCodeOf(error) === ExitCode.config ? null : manifest, error, config);
+}
+
+function failureEnding(manifest: Manifest | null, error: unknown, config: Config | null = null): Ending {
+  const summary = summariseFailure(manifest, error);
+  return { summary, text: renderSummary(summary, config), compact: compactSummary(summary) };
 }
 
 /** The run's failure, where an object that it cannot go on without could not be dealt with, or a driver not loaded. */
@@ -290,8 +347,13 @@ const DEFAULT_CONFIG = fileURLToPath(new URL("../config/local.jsonc", import.met
 
 /** `--config`, else `$ETL_CONFIG` where this process may read it: compute stages get it as an argument instead. */
 function configPathOf({ config }: Flags): string {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: "ETL_CONFIG" });
-  return config || (state === "granted" && Deno.env.get("ETL_CONFIG")) || DEFAULT_CONFIG;
+  return config || readEnv("ETL_CONFIG") || DEFAULT_CONFIG;
+}
+
+/** A variable, where this process may read it. */
+function readEnv(variable: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
 function realWorld(redactor: Redactor): World {

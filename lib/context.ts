@@ -45,6 +45,8 @@ export interface BeginContext extends StageContext {
   readonly database: Database;
   /** Takes the lease for this run. */
   acquireLease(): Promise<Lease>;
+  /** Registers the run under the lease with this token; gives which try it is. */
+  beginRun(token: number): Promise<number>;
 }
 
 /** What download has: it makes the run that the other stages work on. */

@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { ExitCode, UsageError } from "./errors.ts";
+import { LOG_FORMATS, type LogFormat } from "./lines.ts";
 import { LOG_LEVELS, type LogThreshold } from "./log.ts";
 
 /** Options besides those that every task has. */
@@ -46,6 +47,18 @@ export interface Flags {
   readonly force?: boolean;
   /** Least level to log. */
   readonly logLevel: LogThreshold;
+  /** Of the lines on standard error; of a task that has no actions. */
+  readonly logFormat?: LogFormat;
+  /** A file that gets the compact summary. */
+  readonly terminationLog?: string;
+}
+
+/** What has to be known of the arguments before they are read, or where they cannot be. */
+export function outputOf(args: readonly string[]): { isJson: boolean; logFormat: LogFormat } {
+  const given = args.find((arg, index) =>
+    arg.startsWith("--log-format=") || args[index - 1] === "--log-format"
+  );
+  return { isJson: args.includes("--json"), logFormat: given?.endsWith("json") ? "json" : "text" };
 }
 
 /** What a command line asks for. */
@@ -66,7 +79,11 @@ export function parseFlags<T extends Usage>(
   args: readonly string[],
   print: (text: string) => void,
 ): Request<T> {
-  const command = withOptions(new Command(`deno task ${task.name}`), task);
+  const command = withOptions(new Command(`deno task ${task.name}`), task)
+    .addOption(
+      new Option("--log-format <format>", "lines on standard error").choices(LOG_FORMATS).default("text"),
+    )
+    .option("--termination-log <file>", "write the compact summary there, for Kubernetes");
   let request: Request<T> = { kind: "help" };
   command.action((flags: Flags) => void (request = { kind: "run", usage: task, flags }));
   parse(command, args, print);

@@ -1,5 +1,5 @@
 /**
- * The log: lines on stderr, built in one place.
+ * The log: lines on stderr, built in one place. How they look is `lines.ts`.
  *
  * Every sink is made by {@linkcode redactingSink}: fields that are called like a secret or a personal detail are hidden
  * there by their names. Known secrets, whatever they are called, the terminal takes out of every line.
@@ -16,8 +16,8 @@ import {
 } from "@logtape/logtape";
 import { redactByField } from "@logtape/redaction";
 import { messageOf } from "./errors.ts";
+import type { Lines } from "./lines.ts";
 import { REDACTED } from "./secret.ts";
-import type { Terminal } from "./terminal.ts";
 import { visible } from "./visible.ts";
 
 /** Where stages and helpers write what happens. Messages have `{placeholders}` for their properties. */
@@ -42,10 +42,10 @@ function redactingSink(sink: Sink): Sink {
 }
 
 /** Opens the log of this process. */
-export async function openLog(terminal: Terminal, threshold: LogThreshold): Promise<Log> {
+export async function openLog(lines: Lines, threshold: LogThreshold): Promise<Log> {
   await configure({
     reset: true,
-    sinks: { stderr: redactingSink((record) => terminal.writeLine(formatRecord(record))) },
+    sinks: { stderr: redactingSink((record) => lines.write({ ...record, message: messageIn(record) })) },
     loggers: [
       { category: ["nightly-marts"], sinks: ["stderr"], lowestLevel: threshold },
       { category: ["logtape", "meta"], sinks: [], lowestLevel: "fatal" },
@@ -54,11 +54,9 @@ export async function openLog(terminal: Terminal, threshold: LogThreshold): Prom
   return getLogger(["nightly-marts"]);
 }
 
-/** One line: time, level and message; line ends within values are shown as escapes, so that none can forge a line. */
-function formatRecord(record: LogRecord): string {
-  const time = new Date(record.timestamp).toISOString();
-  const message = record.message.map((part) => typeof part === "string" ? part : formatValue(part)).join("");
-  return `${time} ${record.level.toUpperCase().padEnd(7)} ${message}`;
+/** Line ends within values are shown as escapes, so that none can forge a line. Every second part is a value. */
+function messageIn({ message }: LogRecord): string {
+  return message.map((part, index) => index % 2 === 0 ? part : formatValue(part)).join("");
 }
 
 function formatValue(value: unknown): string {

@@ -92,6 +92,8 @@ export const manifestSchema = z.strictObject({
   config: configSchema,
   /** The run's fencing token; 0 for a dry run, which takes no lease. */
   token: count,
+  /** Which try this run is: see `Position`. */
+  attempt: z.int().min(1).default(1),
   /** Whether there are new files, or only left-over moves, or nothing. */
   work: z.enum(["files", "leftovers", "nothing"]),
   /** Earlier runs that were committed and not finished. */
@@ -121,7 +123,7 @@ export type RunTotals = Manifest["totals"]["customer"];
 
 /** A manifest in which nothing has happened yet. */
 export function newManifest(
-  start: Pick<Manifest, "runId" | "dryRun" | "config" | "token" | "leftovers">,
+  start: Pick<Manifest, "runId" | "dryRun" | "config" | "token" | "attempt" | "leftovers">,
 ): Manifest {
   const none = () => ({ rowCount: 0, files: [] });
   const zero = () => ({ files: [], rowCount: 0, totalSales: "0.00" });

@@ -30,7 +30,18 @@ interface Spelling {
 }
 
 /** Fields of results whose values are words of this program: a secret that is such a word takes nothing from them. */
-const OWN_WORDS = new Set(["state", "status", "reason", "name", "code", "field", "runId"]);
+const OWN_WORDS = new Set([
+  "state",
+  "status",
+  "reason",
+  "name",
+  "code",
+  "field",
+  "runId",
+  "stage",
+  "level",
+  "time",
+]);
 
 /** Knows the secrets of one process. */
 export class Redactor {

@@ -9,6 +9,7 @@
 import { resolve } from "node:path";
 import type { Config } from "./config_schema.ts";
 import { configFault, loadConfig, type LoadedConfig, loadWorkDir } from "./config.ts";
+import { configHash } from "./config_freeze.ts";
 import type { ConfigWorld, Environment } from "./config_values.ts";
 import type {
   BeginContext,
@@ -30,8 +31,9 @@ import {
   type StageName,
   writeManifest,
 } from "./manifest.ts";
+import type { Position } from "./position.ts";
 import type { ObjectStore } from "./store/store.ts";
-import { newRunId, runFolder, WorkDir } from "./workdir.ts";
+import { newRunId, noteStart, runFolder, WorkDir } from "./workdir.ts";
 
 /** What the composition root puts in: the outside world. */
 export interface World {
@@ -70,6 +72,14 @@ export interface SessionOptions {
   readonly runId: string | null;
   /** Change nothing. */
   readonly dryRun: boolean;
+  /** Whose lease it is, in place of the work dir's own id. */
+  readonly leaseOwner: string | null;
+}
+
+/** What every stage is given by the process. */
+export interface Surroundings extends StageContext, Pick<DownloadContext, "redactor"> {
+  /** The session fills it in. */
+  readonly position: Position;
 }
 
 /** See the module's head. Closing it frees everything but the lease, which {@linkcode releaseLease} gives back. */
@@ -79,6 +89,7 @@ export class Session implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #world: World;
   readonly #stage: StageContext & Pick<DownloadContext, "redactor">;
+  readonly #position: Position;
   readonly #open = new AsyncDisposableStack();
   #loaded: LoadedConfig | null = null;
   #workDir: WorkDir | null = null;
@@ -92,11 +103,12 @@ export class Session implements AsyncDisposable {
   constructor(
     options: SessionOptions,
     world: World,
-    stage: StageContext & Pick<DownloadContext, "redactor">,
+    { position, ...stage }: Surroundings,
   ) {
     this.#options = options;
     this.#world = world;
     this.#stage = stage;
+    this.#position = position;
   }
 
   /** The effective configuration; `null` where no stage needed it. */
@@ -111,15 +123,15 @@ export class Session implements AsyncDisposable {
 
   /** Begins a run with the stage that makes its manifest. */
   async download(stage: (context: DownloadContext) => Promise<Manifest>): Promise<void> {
-    const started = this.#world.monotonic();
-    const begun = await this.#begin();
-    this.manifest = await stage({
-      ...begun,
-      redactor: this.#stage.redactor,
-      configFault: (key, what) => configFault(this.#options.configPath, key, what),
-      engine: await this.#openEngine(begun.config.resources),
+    await this.#inStage("download", async () => {
+      const begun = await this.#begin();
+      this.manifest = await stage({
+        ...begun,
+        redactor: this.#stage.redactor,
+        configFault: (key, what) => configFault(this.#options.configPath, key, what),
+        engine: await this.#openEngine(begun.config.resources),
+      });
     });
-    await this.#finishStage("download", started);
   }
 
   /** Begins a run that has no manifest: all of it is one stage. */
@@ -136,12 +148,14 @@ export class Session implements AsyncDisposable {
     this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
     const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
     const { log, progress, signal } = this.#stage;
+    const frozen = freeze(runId);
+    this.#position.runId = runId;
     return {
       log,
       progress,
       signal,
       config,
-      frozen: freeze(runId),
+      frozen,
       runId,
       dryRun: this.dryRun,
       runFolder: this.#runFolder,
@@ -149,60 +163,56 @@ export class Session implements AsyncDisposable {
       store,
       database,
       acquireLease: async () => {
-        const { owner, holder } = {
-          owner: await workDir?.owner(this.#world.newId) ?? "",
-          holder: this.#world.holder,
-        };
-        const options = { ...config.lease, monotonic: this.#world.monotonic, signal: this.#stage.signal };
+        const owner = this.#options.leaseOwner ?? await workDir?.owner(this.#world.newId) ?? "";
+        const { holder, monotonic } = this.#world;
+        const options = { ...config.lease, monotonic, signal };
         return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
+      },
+      beginRun: async (token) => {
+        const attempt = await database.beginRun({ runId, token, configHash: configHash(frozen) });
+        return this.#position.attempt = attempt;
       },
     };
   }
 
   /** Runs a stage that touches the run's folder only. */
   async compute(name: StageName, stage: (context: ComputeContext) => Promise<void>): Promise<void> {
-    const started = this.#world.monotonic();
-    const manifest = await this.#loadManifest(name);
-    if (manifest === null) return;
-    if (manifest.work === "files") {
-      requireStagesBefore(manifest, name);
-      const engine = await this.#openEngine(manifest.config.resources);
-      await stage({ ...this.#stage, manifest, runFolder: this.#runFolder, engine });
-    } else {
-      this.#stage.log.info("{stage}: nothing to do, run {runId} has no new files", {
-        stage: name,
-        runId: manifest.runId,
-      });
-    }
-    await this.#finishStage(name, started);
+    await this.#inStage(name, async () => {
+      const manifest = await this.#loadManifest(name);
+      if (manifest === null) return;
+      if (manifest.work === "files") {
+        requireStagesBefore(manifest, name);
+        const engine = await this.#openEngine(manifest.config.resources);
+        await stage({ ...this.#stage, manifest, runFolder: this.#runFolder, engine });
+      } else {
+        this.#sayNothingToDo(name, manifest);
+      }
+    });
   }
 
   /** Runs a stage that changes store and database, under the run's lease. */
   remote(name: "upload" | "move", stage: (context: RemoteContext) => Promise<void>): Promise<void> {
-    return this.#underLease(name, async (context, config) => {
-      const saveManifest = () => writeManifest(this.#runFolder, context.manifest);
-      await stage({ ...context, store: await this.#openStore(config), saveManifest });
-    });
+    return this.#inStage(name, () =>
+      this.#underLease(name, async (context, config) => {
+        const saveManifest = () => writeManifest(this.#runFolder, context.manifest);
+        await stage({ ...context, store: await this.#openStore(config), saveManifest });
+      }));
   }
 
   /** Runs the last stage, which needs no store. */
   cleanup(stage: (context: LeaseContext) => Promise<void>): Promise<void> {
-    return this.#underLease("cleanup", stage);
+    return this.#inStage("cleanup", () => this.#underLease("cleanup", stage));
   }
 
   async #underLease(
     name: StageName,
     stage: (context: LeaseContext, config: Config) => Promise<void>,
   ): Promise<void> {
-    const started = this.#world.monotonic();
     const manifest = await this.#loadManifest(name);
     const workDir = this.#workDir;
     if (manifest === null || workDir === null) return;
     if (manifest.work === "nothing") {
-      this.#stage.log.info("{stage}: nothing to do, run {runId} has no new files", {
-        stage: name,
-        runId: manifest.runId,
-      });
+      this.#sayNothingToDo(name, manifest);
       if (name === "cleanup") await workDir.removeRun(manifest.runId);
     } else {
       if (manifest.work === "files") requireStagesBefore(manifest, name);
@@ -222,7 +232,10 @@ export class Session implements AsyncDisposable {
         lease: this.#keep(this.#lease),
       }, config);
     }
-    await this.#finishStage(name, started);
+  }
+
+  #sayNothingToDo(stage: StageName, { runId }: Manifest): void {
+    this.#stage.log.info("{stage}: nothing to do, run {runId} has no new files", { stage, runId });
   }
 
   /** Gives the lease back, if this session has it. */
@@ -236,10 +249,20 @@ export class Session implements AsyncDisposable {
     await this.#open.disposeAsync();
   }
 
-  async #finishStage(name: StageName, started: number): Promise<void> {
+  /** Does a stage's work, and notes that it is done. A stage that failed is still the one that the process is in. */
+  async #inStage(name: StageName, work: () => Promise<void>): Promise<void> {
+    const task = this.#position.stage;
+    const started = this.#world.monotonic();
+    this.#position.stage = name;
+    await work();
+    await this.#finishStage(name, Math.round(this.#world.monotonic() - started));
+    this.#position.stage = task;
+  }
+
+  async #finishStage(name: StageName, durationMs: number): Promise<void> {
     const manifest = this.manifest;
     if (manifest === null) return;
-    noteStage(manifest, name, Math.round(this.#world.monotonic() - started));
+    noteStage(manifest, name, durationMs);
     const present = await Deno.stat(this.#runFolder).then(() => true, () => false);
     // Cleanup has deleted the folder, unless source files are still to be moved.
     if (present) await writeManifest(this.#runFolder, manifest);
@@ -265,14 +288,21 @@ export class Session implements AsyncDisposable {
 
   /** The manifest of the run that a stage works on; `null` where cleanup finds nothing left to clean. */
   async #loadManifest(name: StageName): Promise<Manifest | null> {
-    if (this.manifest !== null) return this.manifest;
+    const manifest = this.manifest ??= await this.#findManifest(name);
+    if (manifest === null) return null;
+    const { runId, attempt } = manifest;
+    Object.assign(this.#position, { runId, attempt: attempt + await noteStart(this.#runFolder, name) - 1 });
+    return manifest;
+  }
+
+  async #findManifest(name: StageName): Promise<Manifest | null> {
     const { workDir: given, configPath, runId } = this.#options;
     const path = given === null ? await loadWorkDir(configPath, this.#configWorld) : resolve(given);
     const workDir = await this.#lockWorkDir(path, 0);
     const manifest = runId === null
       ? await this.#newestManifest(workDir)
       : await readManifest(this.#runFolder = runFolder(path, runId));
-    if (manifest !== null) return this.manifest = manifest;
+    if (manifest !== null) return manifest;
     if (name === "cleanup" && runId === null) {
       this.#stage.log.info("cleanup: nothing to do, there is no run in {path}", { path });
       return null;

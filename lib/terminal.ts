@@ -14,6 +14,8 @@ export interface Terminal {
   readonly columns: number;
   /** Writes a line to standard error. */
   writeLine(text: string): void;
+  /** Writes a JSON object to standard error, on one line. Its strings lose their secrets; its keys and syntax stay. */
+  writeRecord(record: object): void;
   /** Shows a text in place on the last line; an empty one takes it away. Nothing where there is no terminal. */
   showBar(text: string): void;
   /** Writes a result for people to standard output. */
@@ -26,9 +28,13 @@ export interface Terminal {
 const LEAST_COLUMNS = 40;
 const CLEAR_LINE = "\r\x1b[K";
 
-/** Standard output and error of this process. */
-export function openTerminal(redactor: Redactor): Terminal {
-  const columns = terminalColumns();
+/**
+ * Standard output and error of this process.
+ *
+ * @param options.bar `false`: no bar, also where there is a terminal.
+ */
+export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): Terminal {
+  const columns = hasBar ? terminalColumns() : 0;
   let bar = "";
   const write = (text: string) => {
     try {
@@ -37,12 +43,11 @@ export function openTerminal(redactor: Redactor): Terminal {
       // Nobody reads stderr any more (a closed pipe): the run itself must go on.
     }
   };
+  const writeLine = (line: string) => write(bar === "" ? `${line}\n` : `${CLEAR_LINE}${line}\n${bar}`);
   return {
     columns,
-    writeLine(text) {
-      const line = redactor.redact(text);
-      write(bar === "" ? `${line}\n` : `${CLEAR_LINE}${line}\n${bar}`);
-    },
+    writeLine: (text) => writeLine(redactor.redact(text)),
+    writeRecord: (record) => writeLine(JSON.stringify(redactor.redactValue(record))),
     showBar(text) {
       const shown = redactor.redact(text);
       if (columns === 0 || shown === bar) return;

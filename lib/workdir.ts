@@ -128,6 +128,18 @@ export function runFolder(workDir: string, runId: string): string {
   return join(workDir, "runs", runId);
 }
 
+/** Notes that a stage of a run starts; gives how often it has been started, this time included. */
+export async function noteStart(runFolder: string, stage: string): Promise<number> {
+  const file = join(runFolder, "starts");
+  try {
+    await Deno.writeTextFile(file, `${stage}\n`, { append: true });
+    const starts = (await Deno.readTextFile(file)).split("\n");
+    return starts.filter((started) => started === stage).length;
+  } catch (error) {
+    throw wrapSystemError(error, `Cannot note the start of ${stage} in ${file}`);
+  }
+}
+
 /** A new run id: UTC to the second, and four random hex digits. */
 export function newRunId(now: Date, newId: () => string): string {
   return `${now.toISOString().replace(/[-:]|\.\d+/g, "")}-${newId().slice(0, 4)}`;

@@ -10,7 +10,6 @@ import pMap from "p-map";
 import { join } from "node:path";
 import { checkBinding, checkRunsKnown } from "../lib/binding.ts";
 import { main } from "../lib/command.ts";
-import { configHash } from "../lib/config_freeze.ts";
 import type { DownloadContext } from "../lib/context.ts";
 import { findRuleFault } from "../lib/contract_rules.ts";
 import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";
@@ -32,11 +31,11 @@ export async function download(context: DownloadContext): Promise<Manifest> {
   const token = dryRun ? 0 : (await context.acquireLease()).token;
   await checkBinding(store, database, config.prefixes);
   const staged = await checkRunsKnown(store, database, config.prefixes);
-  if (!dryRun) await database.beginRun({ runId, token, configHash: configHash(frozen) });
+  const attempt = dryRun ? 1 : await context.beginRun(token);
   const leftovers = (await database.unfinishedRuns()).map((run) => run.runId);
   if (!dryRun) await removeDeadRuns(context, leftovers);
 
-  const manifest = newManifest({ runId, dryRun, config: frozen, token, leftovers });
+  const manifest = newManifest({ runId, dryRun, config: frozen, token, attempt, leftovers });
   const found = await listNew(context);
   if (found.length > 0) {
     manifest.dimensions = await snapshotDimensions(context);

@@ -9,7 +9,7 @@
  */
 import { bindStore, checkBinding, checkRunsKnown } from "../lib/binding.ts";
 import { main, type Task } from "../lib/command.ts";
-import { configHash } from "../lib/config_freeze.ts";
+import { compactReplay } from "../lib/compact_summary.ts";
 import type { BeginContext } from "../lib/context.ts";
 import type { Lease } from "../lib/lease.ts";
 import { drainMoves } from "../lib/moves.ts";
@@ -26,7 +26,7 @@ export async function replay(
   report: ReplayReport,
   context: BeginContext,
 ): Promise<void> {
-  const { config, frozen, runId, dryRun, workDir, store, database, log } = context;
+  const { config, runId, dryRun, workDir, store, database, log } = context;
   Object.assign(report, { runId, dryRun });
   if (!dryRun) await database.prepare();
   const lease = dryRun ? null : await context.acquireLease();
@@ -35,7 +35,7 @@ export async function replay(
   await checkSelection(database, selection);
   const publishing = lease && publishContext(lease, context);
   if (publishing) {
-    await database.beginRun({ runId, token: publishing.lease.token, configHash: configHash(frozen) });
+    await context.beginRun(publishing.lease.token);
     await bindStore(store, database, config.prefixes);
     report.recovered = await finishEarlier(publishing);
   }
@@ -114,7 +114,7 @@ export function replayTask(): Task {
     },
     ending(failure) {
       const summary = summariseReplay(report, failure);
-      return { summary, text: renderReplay(summary) };
+      return { summary, text: renderReplay(summary), compact: compactReplay(summary) };
     },
   };
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { type LogFormat, openLines } from "../lib/lines.ts";
 import { type LogThreshold, openLog } from "../lib/log.ts";
 import { Redactor } from "../lib/redactor.ts";
 import type { Terminal } from "../lib/terminal.ts";
@@ -9,17 +10,20 @@ const CANARY = "5ecret-Canary";
 async function logged(
   write: (log: Awaited<ReturnType<typeof openLog>>) => void,
   threshold: LogThreshold = "debug",
+  format: LogFormat = "text",
 ) {
   const lines: string[] = [];
   const redactor = new Redactor();
   const terminal: Terminal = {
     columns: 0,
     writeLine: (text) => void lines.push(redactor.redact(text)),
+    writeRecord: (record) => void lines.push(JSON.stringify(redactor.redactValue(record))),
     showBar: () => {},
     print: () => {},
     printJson: () => {},
   };
-  write(await openLog(terminal, threshold));
+  const position = { runId: "20230401T020000Z-7f3a", stage: "move", attempt: 2 };
+  write(await openLog(openLines(terminal, { format, position, now: () => new Date() }), threshold));
   return lines.join("\n");
 }
 
@@ -59,6 +63,14 @@ Deno.test("openLog() shows an error with its causes on one line, and control cha
   assert.match(
     await logged((log) => log.warn("failed: {error}", { error })),
     /failed: first\\u000aline: \\u001b\[2J$/,
+  );
+});
+
+Deno.test("openLog() shows control characters of a text as escapes, which would forge a line", async () => {
+  const forged = "a.csv\n2023-04-01T02:00:00.000Z INFO    Run is committed";
+  assert.match(
+    await logged((log) => log.warn("Skipping {key}", { key: forged })),
+    /Skipping a\.csv\\u000a2023-04-01T02:00:00\.000Z INFO {4}Run is committed$/,
   );
 });
 

@@ -26,7 +26,7 @@ const CONFIG: Config = configSchema.parse({
 
 /** A manifest of a run with files, changed as given. */
 function manifestOf(changes: Partial<Manifest> = {}): Manifest {
-  const start = { runId: RUN, dryRun: false, config: CONFIG, token: 1, leftovers: [] };
+  const start = { runId: RUN, dryRun: false, config: CONFIG, token: 1, attempt: 1, leftovers: [] };
   return { ...newManifest(start), work: "files", ...changes };
 }
 

@@ -54,7 +54,7 @@ async function withRun(
       contract,
     });
     const runId = "20230401T020000Z-7f3a";
-    const manifest = newManifest({ runId, dryRun: false, config, token: 1, leftovers: [] });
+    const manifest = newManifest({ runId, dryRun: false, config, token: 1, attempt: 1, leftovers: [] });
     manifest.work = "files";
     manifest.dimensions = await writeDimensions(engine, runFolder);
     manifest.files = await writeFiles(runFolder, given);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DataError, InterruptedError, UnavailableError } from "../lib/errors.ts";
-import { newRunId, WorkDir } from "../lib/workdir.ts";
+import { newRunId, noteStart, WorkDir } from "../lib/workdir.ts";
 import { REPOSITORY } from "./support/task.ts";
 
 /** A path for a work dir, which goes at the end. */
@@ -155,4 +155,13 @@ Deno.test("newRunId() sorts by time and has the form of a run id", async () => {
   const ids = times.map((time) => newRunId(new Date(time), () => "7f3a0000-0000"));
   assert.deepEqual(ids, ["09991231T235959Z-7f3a", "20230401T020000Z-7f3a", "20230401T020001Z-7f3a"]);
   for (const id of ids) workDir.runFolder(id);
+});
+
+Deno.test("noteStart() counts the starts of each stage by itself", async () => {
+  await using temporary = await temporaryPath();
+  const counts: number[] = [];
+  for (const stage of ["validate", "validate", "move", "validate", "move"]) {
+    counts.push(await noteStart(temporary.folder, stage));
+  }
+  assert.deepEqual(counts, [1, 2, 1, 3, 2]);
 });

@@ -187,6 +187,13 @@ export interface RejectedFile extends
 /** Lines in an answer of {@linkcode Database.replayedLines}. */
 export const LINES_PAGE = 100_000;
 
+/** Counts the runs that were begun since the last one that left nothing to do, for {@linkcode Database.beginRun}. */
+export const COUNT_TRIES = `
+  SELECT COUNT(*) AS tries FROM pipeline_run WHERE token > (
+    SELECT COALESCE(MAX(r.token), 0) FROM pipeline_run r
+    WHERE r.state IN ('nothing-to-do', 'recovered', 'published')
+      AND NOT EXISTS (SELECT 1 FROM pending_move m WHERE m.run_id = r.run_id AND m.outcome IS NULL))`;
+
 /** A run that has not ended: its state, and whether it has moves of either kind that are not settled. */
 export interface UnfinishedRun {
   /** The run. */
@@ -239,8 +246,12 @@ export interface Database extends AsyncDisposable {
   /** Gives the lease back; nothing where it was taken by another. */
   releaseLease(token: number): Promise<void>;
 
-  /** Registers a run as `open`, and marks every other open run `abandoned`. Fails where the token is not the newest. */
-  beginRun(run: { runId: string; token: number; configHash: string }): Promise<void>;
+  /**
+   * Registers a run as `open`, and marks every other open run `abandoned`. Fails where the token is not the newest.
+   *
+   * @returns Which try this is: how many runs, this one included, were begun since the last one that left nothing to do.
+   */
+  beginRun(run: { runId: string; token: number; configHash: string }): Promise<number>;
   /** The state of a run, `null` where the database does not know it. */
   runState(runId: string): Promise<RunState | null>;
   /** Which of these run ids the database knows. */

@@ -20,6 +20,7 @@ import {
 import {
   alreadyReplayed,
   type Commit,
+  COUNT_TRIES,
   type Database,
   type DimensionName,
   DIMENSIONS,
@@ -194,7 +195,7 @@ class DuckdbDatabase implements Database {
 
   beginRun(
     { runId, token, configHash }: { runId: string; token: number; configHash: string },
-  ): Promise<void> {
+  ): Promise<number> {
     return this.#transaction(async (db) => {
       await requireToken(db, token, "begin the run");
       await db.query(
@@ -206,6 +207,8 @@ class DuckdbDatabase implements Database {
          WHERE NOT EXISTS (SELECT 1 FROM pipeline_run WHERE run_id = $1)`,
         [runId, token, configHash],
       );
+      const [row] = await db.query(COUNT_TRIES);
+      return Number(row?.tries);
     });
   }
 

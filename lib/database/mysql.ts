@@ -13,6 +13,7 @@ import { ConfigError, wrapSystemError } from "../errors.ts";
 import type { Secret } from "../secret.ts";
 import {
   type Commit,
+  COUNT_TRIES,
   type Database,
   type LeaseAnswer,
   type LeaseOwner,
@@ -167,7 +168,7 @@ class MysqlDatabase implements Database {
 
   beginRun(
     { runId, token, configHash }: { runId: string; token: number; configHash: string },
-  ): Promise<void> {
+  ): Promise<number> {
     return this.#use({ action: "begin the run" }, (connection) =>
       transaction(connection, async () => {
         await requireToken(connection, token, "begin the run");
@@ -180,6 +181,8 @@ class MysqlDatabase implements Database {
            ON DUPLICATE KEY UPDATE run_id = run_id`,
           [runId, token, configHash],
         );
+        const [row] = await connection.query(COUNT_TRIES);
+        return Number(row?.[0]);
       }));
   }
 

@@ -175,6 +175,39 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     assert.deepEqual(await states(database), ["committed", "abandoned", "open"]);
   });
 
+  test("beginRun() counts the runs since the last one that left nothing to do", async (under) => {
+    const { database } = under;
+    let nth = 0;
+    /** Begins another run, of any owner; gives its id and which try it is. */
+    const tryAgain = async (owner = ANN) => {
+      const runId = `20230404T02000${nth++}Z-0000`;
+      const token = await acquire(database, { ...owner, runId }, 0);
+      const attempt = await database.beginRun({ runId, token, configHash: "c0ffee" });
+      return { runId, token, attempt };
+    };
+    assert.equal((await tryAgain()).attempt, 1);
+    const second = await tryAgain();
+    assert.equal(second.attempt, 2);
+    assert.equal(await database.beginRun({ ...second, configHash: "c0ffee" }), 2, "it counted itself twice");
+    const third = await tryAgain(BEN);
+    assert.equal(third.attempt, 3);
+    await database.finishRun(third.runId, "nothing-to-do");
+    const first = await tryAgain();
+    assert.equal(first.attempt, 1);
+    const moves = [archive("a.csv")];
+    await database.commit(await newCommit(under, first.runId, first.token, { moves }));
+    assert.equal((await tryAgain()).attempt, 2, "a committed run is not over");
+    await database.finishRun(first.runId, "published");
+    assert.equal((await tryAgain()).attempt, 3, "it has a move to make");
+    const [open] = await database.pendingMoves("archive");
+    assert.ok(open);
+    await database.settleMoves([{ id: open.id, outcome: "done" }]);
+    assert.equal((await tryAgain()).attempt, 3, "only those that were begun since count");
+    const last = await tryAgain();
+    await database.finishRun(last.runId, "recovered");
+    assert.equal((await tryAgain()).attempt, 1);
+  });
+
   test("beginRun() changes nothing, when the token is not the newest", async ({ database }) => {
     const token = await begin(database, FIRST);
     await acquire(database, { ...ANN, runId: SECOND });

@@ -5,6 +5,7 @@
  */
 import { main } from "../../lib/command.ts";
 import { ConfigError, UnavailableError } from "../../lib/errors.ts";
+import { openLines } from "../../lib/lines.ts";
 import { openLog } from "../../lib/log.ts";
 import { Redactor } from "../../lib/redactor.ts";
 import { openTerminal } from "../../lib/terminal.ts";
@@ -47,7 +48,9 @@ export const LEAKS: Readonly<Record<string, (password: string) => unknown>> = {
   },
   "the log": async (password) => {
     const redactor = new Redactor();
-    const log = await openLog(openTerminal(redactor), "debug");
+    const position = { runId: null, stage: "download", attempt: null };
+    const lines = openLines(openTerminal(redactor), { format: "text", position, now: () => new Date() });
+    const log = await openLog(lines, "debug");
     // By their names: this log does not know the value.
     log.debug("connecting as {user} with {password}", { user: "etl", password });
     log.debug("options {options}", { options: { nested: [{ apiKey: password }], authorization: password } });

@@ -156,7 +156,7 @@ Deno.test("a Pod makes of a night what it expects, when one before it was termin
         assertDone(await pod.run({ before: stage }));
         const terminated = await interrupt(pod, stage, "TERM", durationMs);
         assert.equal(terminated.code, 143, terminated.text);
-        assert.match(terminated.stderr, /interrupted/, terminated.text);
+        assert.match(terminated.terminationMessage, /"interrupted"/, terminated.text);
         const graceMs = Math.min(MOST_STOP_MS, spec.terminationGracePeriodSeconds * 1000);
         assert.ok(terminated.stopMs < graceMs, `it took ${terminated.stopMs} ms`);
         const killed = await interrupt(pod, stage, "KILL", durationMs);

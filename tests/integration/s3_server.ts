@@ -21,6 +21,7 @@ import { dirname, join } from "node:path";
 import pMap from "p-map";
 import { Secret } from "../../lib/secret.ts";
 import type { S3Config } from "../../lib/store/s3.ts";
+import { goProgram } from "../support/programs.ts";
 import { freePort } from "./free_port.ts";
 
 /** A version whose builds were seen to work; a newer one has to be tried. */
@@ -232,28 +233,7 @@ async function copyFolder(from: string, to: string): Promise<void> {
   if (!success) throw new Error(`cp failed: ${new TextDecoder().decode(stderr)}`);
 }
 
-/** Path of the server's program, which is built where it is missing. */
-async function findServer(): Promise<string> {
-  const cache = Deno.env.get("XDG_CACHE_HOME") || join(Deno.env.get("HOME") ?? "", ".cache");
-  const folder = join(cache, "nightly-marts", "bin");
-  const program = join(folder, "versitygw");
-  await Deno.mkdir(folder, { recursive: true });
-  // Of several test files at a time the first one builds, and nobody starts half a program.
-  using lock = await Deno.open(join(folder, "lock"), { create: true, write: true });
-  await lock.lock(true);
-  if (await Deno.stat(program).then((stat) => stat.isFile, () => false)) return program;
-  const { success, stderr } = await new Deno.Command("go", {
-    args: ["install", PACKAGE],
-    env: { GOBIN: folder, GOFLAGS: "-mod=mod -modcacherw -buildvcs=false" },
-  }).output().catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Error(
-      "The S3 tests need versitygw, which Go 1.25 or newer builds: apt-get install -y golang-go, or put the " +
-        `program at ${program}`,
-    );
-  });
-  if (!success) {
-    throw new Error(`go install ${PACKAGE} failed: ${new TextDecoder().decode(stderr).slice(-2000)}`);
-  }
-  return program;
+/** Path of the server's program. */
+function findServer(): Promise<string> {
+  return goProgram("versitygw", PACKAGE);
 }

@@ -1,0 +1,34 @@
+/**
+ * What the alerts tell whoever is called: something, and where the README says more.
+ *
+ * @module
+ */
+import { all, type Document } from "./documents.ts";
+import type { AlertRule } from "./prometheus_rule.ts";
+
+/** The alerts of all rules. */
+export function alertsOf(documents: readonly Document[]): AlertRule[] {
+  const rules = all(documents, "PrometheusRule").flatMap(({ spec }) =>
+    spec.groups.flatMap(({ rules }) => rules)
+  );
+  return rules.filter((rule) => "alert" in rule);
+}
+
+/** What is wrong with them, given the README's text. */
+export function checkAlerts(documents: readonly Document[], readme: string): string[] {
+  const anchors = new Set([...readme.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading)));
+  return alertsOf(documents).flatMap(({ alert, labels = {}, annotations = {} }) => {
+    const { summary, description, runbook_url = "" } = annotations;
+    const problems: string[] = [];
+    if (!summary || !description) problems.push("it does not say what it means");
+    if (!["critical", "warning"].includes(labels.severity ?? "")) problems.push("it has no severity");
+    const [, anchor = ""] = /^README\.md#(.+)$/.exec(runbook_url) ?? [];
+    if (!anchors.has(anchor) || anchor !== anchorOf(alert)) problems.push("the README has no section for it");
+    return problems.map((problem) => `${alert}: ${problem}`);
+  });
+}
+
+/** As the sites that show Markdown make them. */
+function anchorOf(heading: string): string {
+  return heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
+}

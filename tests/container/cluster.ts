@@ -6,9 +6,10 @@
  */
 import { join } from "node:path";
 import { createRemote, type RemoteDeployment, Servers } from "../integration/remote_deployment.ts";
+import { nightOf } from "../k8s/documents.ts";
+import { render } from "../k8s/render.ts";
 import { Docker } from "./docker.ts";
 import { buildImage } from "./image.ts";
-import { readPodSpec } from "./manifest.ts";
 import type { Cluster, PodSpec } from "./pod.ts";
 
 /** The servers' names in the network. */
@@ -51,7 +52,9 @@ export class TestCluster implements AsyncDisposable {
     const host = await docker.run("network", "inspect", gateway, network);
     const servers = opened.use(await Servers.start({ host }));
     await servers.mariadb.certifyFor(MARIADB);
-    return new TestCluster(docker, servers, await readPodSpec(), network, opened.move());
+    // That it has all of this is checked by deno task test:k8s.
+    const spec = nightOf(await render({ folder: "base", components: [] })).spec as PodSpec;
+    return new TestCluster(docker, servers, spec, network, opened.move());
   }
 
   /** Makes an empty bucket and database, and what Pods need to reach them. */

@@ -22,6 +22,7 @@ const MOST_START_MS = 1000;
 const STARTS = 3;
 /** What a stage needs to stop at the most, whatever longer time the manifest gives it. */
 const MOST_STOP_MS = 5000;
+const MOST_TRIES = 20;
 
 let cluster: TestCluster;
 
@@ -154,12 +155,12 @@ Deno.test("a Pod makes of a night what it expects, when one before it was termin
       {
         await using pod = await Pod.create(deployment.cluster);
         assertDone(await pod.run({ before: stage }));
-        const terminated = await interrupt(pod, stage, "TERM", durationMs);
+        const terminated = await interrupt(pod, stage, "TERM", 0.7 * durationMs);
         assert.equal(terminated.code, 143, terminated.text);
-        assert.match(terminated.terminationMessage, /"interrupted"/, terminated.text);
+        assert.equal(JSON.parse(terminated.terminationMessage).error.code, "interrupted", terminated.text);
         const graceMs = Math.min(MOST_STOP_MS, spec.terminationGracePeriodSeconds * 1000);
         assert.ok(terminated.stopMs < graceMs, `it took ${terminated.stopMs} ms`);
-        const killed = await interrupt(pod, stage, "KILL", durationMs);
+        const killed = await interrupt(pod, stage, "KILL", terminated.afterMs);
         assert.equal(killed.code, 137, killed.text);
       }
       await runPod(deployment);
@@ -186,15 +187,26 @@ function assertDone(ended: readonly ContainerEnded[]): void {
   }
 }
 
-/** Sends a signal into the midst of a stage, which takes so long without one. */
+/** What came of a signal. */
+interface Interrupted extends ContainerEnded {
+  /** From the start of the container's client to the signal. */
+  readonly afterMs: number;
+  /** From the signal to the container's end. */
+  readonly stopMs: number;
+}
+
+/**
+ * Sends a signal into the midst of a stage: sooner where it is over by then, later where it has not begun. That it is
+ * done once more does no harm.
+ */
 async function interrupt(
   pod: Pod,
   stage: string,
   signal: "TERM" | "KILL",
-  wholeMs: number,
-): Promise<ContainerEnded & { stopMs: number }> {
-  // Sooner where the stage was over already; that it is done once more then does no harm.
-  for (let afterMs = 0.7 * wholeMs; afterMs > 50; afterMs *= 0.8) {
+  firstMs: number,
+): Promise<Interrupted> {
+  let afterMs = firstMs;
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
     let sentMs = 0;
     const ended = await pod.runContainer(stage, {
       meanwhile: async (id) => {
@@ -203,9 +215,12 @@ async function interrupt(
         await cluster.docker.attempt(["kill", `--signal=${signal}`, id]);
       },
     });
-    if (ended.code !== 0) return { ...ended, stopMs: performance.now() - sentMs };
+    const stopMs = performance.now() - sentMs;
+    const hasBegun = signal === "KILL" || ended.terminationMessage !== "";
+    if (ended.code !== 0 && hasBegun) return { ...ended, afterMs, stopMs };
+    afterMs *= ended.code === 0 ? 0.85 : 1.1;
   }
-  throw new Error(`${stage} was always over before ${signal} came`);
+  throw new Error(`${stage} was never at work when ${signal} came`);
 }
 
 async function readEnd(deployment: ContainerDeployment): Promise<NightEnd> {

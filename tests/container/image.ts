@@ -6,6 +6,7 @@
  * @module
  */
 import { join } from "node:path";
+import { runProgram } from "../support/programs.ts";
 import { REPOSITORY } from "../support/task.ts";
 import type { Docker } from "./docker.ts";
 
@@ -83,12 +84,9 @@ async function findDebian(): Promise<string> {
   return tarball;
 }
 
-async function run(command: string, args: readonly string[]): Promise<void> {
-  const { success, stdout, stderr } = await new Deno.Command(command, { args: [...args], stdin: "null" })
-    .output().catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-      throw new Error(`${command} is not installed; apt-get install -y debootstrap debian-archive-keyring`);
-    });
-  const said = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("");
-  if (!success) throw new Error(`${command} failed, it needs root: ${said.slice(-2000)}`);
+async function run(program: string, args: readonly string[]): Promise<void> {
+  const { success, text } = await runProgram(program, args);
+  if (success) return;
+  const install = "apt-get install -y debootstrap debian-archive-keyring";
+  throw new Error(`Cannot make the base image, which needs root and ${install}: ${text.slice(-2000)}`);
 }

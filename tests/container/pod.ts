@@ -12,12 +12,14 @@ export interface Container {
   readonly name: string;
   readonly args: readonly string[];
   readonly env?: readonly Variable[];
-  readonly resources: { readonly limits: { readonly cpu: string; readonly memory: string } };
+  /** `cpu` and `memory`. */
+  readonly resources: { readonly limits: Readonly<Record<string, string>> };
   readonly securityContext: {
     readonly allowPrivilegeEscalation: boolean;
     readonly readOnlyRootFilesystem: boolean;
     readonly capabilities: { readonly drop: readonly string[] };
   };
+  readonly terminationMessagePath: string;
   readonly volumeMounts: readonly {
     readonly name: string;
     readonly mountPath: string;
@@ -71,7 +73,7 @@ export interface ContainerEnded extends Ended {
   readonly durationMs: number;
   /** Whether the kernel killed something in it for want of memory. */
   readonly outOfMemory: boolean;
-  /** What it wrote to /dev/termination-log. */
+  /** What it wrote into the file that the kubelet reads at the end. */
   readonly terminationMessage: string;
 }
 
@@ -178,7 +180,7 @@ export class Pod implements AsyncDisposable {
 
   #flags(container: Container): string[] {
     const { spec, network, hosts } = this.#cluster;
-    const { cpu, memory } = container.resources.limits;
+    const { cpu = "", memory = "" } = container.resources.limits;
     const memoryBytes = bytesOf(memory);
     // No container gets more network than its stage may use.
     const isOnline = container.args.some((arg) => arg.startsWith("--allow-net"));
@@ -190,7 +192,7 @@ export class Pod implements AsyncDisposable {
       ...[`--memory=${memoryBytes}`, `--memory-swap=${memoryBytes}`, `--cpus=${coresOf(cpu)}`],
       ...Object.entries(this.#env(container)).map(([name, value]) => `--env=${name}=${value}`),
       ...this.#mounts(container).map((mount) => `--volume=${mount}`),
-      `--volume=${this.#terminationLog}:/dev/termination-log`,
+      `--volume=${this.#terminationLog}:${container.terminationMessagePath}`,
     ];
   }
 
@@ -198,7 +200,9 @@ export class Pod implements AsyncDisposable {
     return Object.fromEntries(env.map(({ name, value, valueFrom }) => {
       if (value !== undefined) return [name, value];
       const { fieldRef, configMapKeyRef } = valueFrom ?? {};
-      const reference = fieldRef?.fieldPath ?? `${configMapKeyRef?.name}/${configMapKeyRef?.key}`;
+      // Its name ends in a hash of what it holds.
+      const configMap = configMapKeyRef?.name.replace(/-[a-z0-9]{10}$/, "");
+      const reference = fieldRef?.fieldPath ?? `${configMap}/${configMapKeyRef?.key}`;
       const found = this.#cluster.references[reference];
       if (found === undefined) {
         throw new RangeError(`The manifest refers to ${reference}, which is not given`);

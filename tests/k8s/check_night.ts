@@ -112,6 +112,8 @@ const KINDS = remotePermissions(
 
 /** Where the AWS default chain's tokens are (IRSA and Pod Identity). */
 const TOKENS = "/var/run/secrets";
+/** Where the compact summary goes: Deno lets nobody who has not all permissions write below `/dev`. */
+const TERMINATION_LOG = "/run/termination-log";
 
 function checkPermissions(
   stage: Stage,
@@ -137,7 +139,7 @@ function checkPermissions(
   const usesStore = "sys" in KINDS[stage];
   // What is mounted, and of that nothing but the work dir may be written.
   expect("read", [...volumeMounts.map(({ mountPath }) => mountPath), ...usesStore ? [TOKENS] : []]);
-  expect("write", ["/work", "/dev/termination-log"]);
+  expect("write", ["/work", TERMINATION_LOG]);
   expect("net", [...usesStore ? ["$(STORE_HOSTS)"] : [], "$(DATABASE_HOSTS)"]);
   expect("env", [...usesStore ? ["HOME", "AWS_*"] : [], "ETL_*"]);
   expect("sys", ["osRelease"]);
@@ -159,12 +161,12 @@ function checkArguments(stage: Stage, container: IContainer): string[] {
     problems.push(`the runtime's flags have to be ${inProject.join(" ") || "none"}`);
   }
   const place = STAGES[stage] ? "--work-dir=/work" : "--config=/etc/nightly-marts/pipeline.jsonc";
-  const flags = [place, "--log-format=json", "--termination-log=/dev/termination-log"];
+  const flags = [place, "--log-format=json", `--termination-log=${TERMINATION_LOG}`];
   if (args.slice(script + 1).join() !== flags.join()) {
     problems.push(`its flags have to be ${flags.join(" ")}`);
   }
-  if (terminationMessagePath !== undefined || terminationMessagePolicy !== "FallbackToLogsOnError") {
-    problems.push("the termination message has to be at its usual place, with the log as fallback");
+  if (terminationMessagePath !== TERMINATION_LOG || terminationMessagePolicy !== "FallbackToLogsOnError") {
+    problems.push(`the termination message has to be at ${TERMINATION_LOG}, with the log as fallback`);
   }
   const owner = env.find(({ name }) => name === "ETL_LEASE_OWNER")?.valueFrom?.fieldRef?.fieldPath;
   const expected = STAGES[stage] ? undefined : "metadata.labels['batch.kubernetes.io/controller-uid']";

@@ -15,6 +15,7 @@ import project from "../../deno.json" with { type: "json" };
 import { type ContainerDeployment, TestCluster } from "./cluster.ts";
 import { IMAGE, LABELS } from "./image.ts";
 import { type ContainerEnded, Pod, securityFlags } from "./pod.ts";
+import { Sidecar } from "./sidecar.ts";
 
 const MOST_IMAGE_BYTES = 300_000_000;
 const MOST_START_MS = 1000;
@@ -22,7 +23,6 @@ const MOST_START_MS = 1000;
 const STARTS = 3;
 /** What a stage needs to stop at the most, whatever longer time the manifest gives it. */
 const MOST_STOP_MS = 5000;
-const MOST_TRIES = 20;
 
 let cluster: TestCluster;
 
@@ -149,20 +149,26 @@ Deno.test("a Pod makes of a night what it expects, when one before it was termin
   await begin();
   const unharmed = await runPod(deployment);
   const expected = await readEnd(deployment);
-  for (const { name: stage, durationMs } of unharmed) {
+  for (const { name: stage } of unharmed) {
     await test.step(stage, async () => {
-      await begin();
-      {
+      const interrupted = await untilHit(async (afterMs) => {
+        await begin();
         await using pod = await Pod.create(deployment.cluster);
         assertDone(await pod.run({ before: stage }));
-        const terminated = await interrupt(pod, stage, "TERM", 0.7 * durationMs);
-        assert.equal(terminated.code, 143, terminated.text);
-        assert.equal(JSON.parse(terminated.terminationMessage).error.code, "interrupted", terminated.text);
-        const graceMs = Math.min(MOST_STOP_MS, spec.terminationGracePeriodSeconds * 1000);
-        assert.ok(terminated.stopMs < graceMs, `it took ${terminated.stopMs} ms`);
-        const killed = await interrupt(pod, stage, "KILL", terminated.afterMs);
-        assert.equal(killed.code, 137, killed.text);
-      }
+        await using sidecar = await Sidecar.start(cluster.docker, pod.volume, WATCH);
+        const interrupt = (signal: string) => sendAtWork(signal, { pod, stage, sidecar, afterMs });
+        const terminated = await interrupt("TERM");
+        if (terminated.code === 0) return null;
+        const killed = await interrupt("KILL");
+        return killed.code === 0 ? null : { terminated, killed };
+      });
+      const { terminated, killed } = interrupted;
+      assert.equal(terminated.code, 143, terminated.text);
+      assert.equal(JSON.parse(terminated.terminationMessage).error.code, "interrupted", terminated.text);
+      const graceMs = Math.min(MOST_STOP_MS, spec.terminationGracePeriodSeconds * 1000);
+      assert.ok(terminated.stopMs < graceMs, `it took ${terminated.stopMs} ms`);
+      assert.equal(killed.code, 137, killed.text);
+
       await runPod(deployment);
       const actual = await readEnd(deployment);
       assert.deepEqual(actual.left, []);
@@ -187,40 +193,36 @@ function assertDone(ended: readonly ContainerEnded[]): void {
   }
 }
 
-/** What came of a signal. */
-interface Interrupted extends ContainerEnded {
-  /** From the start of the container's client to the signal. */
-  readonly afterMs: number;
-  /** From the signal to the container's end. */
-  readonly stopMs: number;
+/** Says when something below the work dir is changed, which every stage does as soon as it begins. */
+const WATCH = `
+  const watcher = Deno.watchFs("/work");
+  console.log("watching");
+  for await (const { paths } of watcher) if (paths.some((path) => path !== "/work")) console.log("changed");`;
+
+/** Sends a signal to a stage so long after it has begun its work; `stopMs` is from there to the container's end. */
+async function sendAtWork(
+  signal: string,
+  { pod, stage, sidecar, afterMs }: { pod: Pod; stage: string; sidecar: Sidecar; afterMs: number },
+): Promise<ContainerEnded & { stopMs: number }> {
+  let sentMs = 0;
+  const ended = await pod.runContainer(stage, {
+    meanwhile: async (id) => {
+      await sidecar.next();
+      await new Promise((done) => setTimeout(done, afterMs));
+      sentMs = performance.now();
+      await cluster.docker.attempt(["kill", `--signal=${signal}`, id]);
+    },
+  });
+  return { ...ended, stopMs: performance.now() - sentMs };
 }
 
-/**
- * Sends a signal into the midst of a stage: sooner where it is over by then, later where it has not begun. That it is
- * done once more does no harm.
- */
-async function interrupt(
-  pod: Pod,
-  stage: string,
-  signal: "TERM" | "KILL",
-  firstMs: number,
-): Promise<Interrupted> {
-  let afterMs = firstMs;
-  for (let tries = 0; tries < MOST_TRIES; tries++) {
-    let sentMs = 0;
-    const ended = await pod.runContainer(stage, {
-      meanwhile: async (id) => {
-        await new Promise((done) => setTimeout(done, afterMs));
-        sentMs = performance.now();
-        await cluster.docker.attempt(["kill", `--signal=${signal}`, id]);
-      },
-    });
-    const stopMs = performance.now() - sentMs;
-    const hasBegun = signal === "KILL" || ended.terminationMessage !== "";
-    if (ended.code !== 0 && hasBegun) return { ...ended, afterMs, stopMs };
-    afterMs *= ended.code === 0 ? 0.85 : 1.1;
+/** Tries sooner each time that a stage was over when its signal came. */
+async function untilHit<T>(attempt: (afterMs: number) => Promise<T | null>): Promise<T> {
+  for (const afterMs of [100, 30, 0, 0, 0]) {
+    const result = await attempt(afterMs);
+    if (result !== null) return result;
   }
-  throw new Error(`${stage} was never at work when ${signal} came`);
+  throw new Error("the stage was always over when the signal came");
 }
 
 async function readEnd(deployment: ContainerDeployment): Promise<NightEnd> {

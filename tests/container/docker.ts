@@ -88,7 +88,6 @@ async function startEngine(
 ): Promise<Docker> {
   const folder = await Deno.makeTempDir({ prefix: "docker-" });
   const [socket, log] = [join(folder, "socket"), join(folder, "log")];
-  using logFile = await Deno.open(log, { create: true, write: true });
   const engine = new Deno.Command("dockerd", {
     args: [`--host=unix://${socket}`, `--pidfile=${join(folder, "pid")}`]
       .concat([`--data-root=${join(folder, "data")}`, `--exec-root=${join(folder, "exec")}`]),
@@ -104,7 +103,7 @@ async function startEngine(
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Error(`No container engine answers, and dockerd is not installed; ${INSTALL}`);
   }
-  const logged = process.stderr.pipeTo(logFile.writable);
+  const logged = process.stderr.pipeTo((await Deno.create(log)).writable);
   const stop = async () => {
     process.kill("SIGTERM");
     await process.status;

@@ -11,8 +11,8 @@
  */
 import type { Contract } from "./config_schema.ts";
 import { type ColumnType, KEY_COLUMNS, parseColumnType, sqlType } from "./contract.ts";
-import { unescapeSql } from "./csv_normalise.ts";
 import { FIELD_SEPARATOR } from "./csv_marks.ts";
+import { unescapeSql } from "./csv_normalised.ts";
 import { identifier, literal } from "./duckdb.ts";
 
 /** A contract column and where the files of a group have it. */
@@ -51,13 +51,12 @@ interface Fault {
   readonly column: string | null;
   /** SQL text expression. */
   readonly detail: string;
-  /** A row that matches {@linkcode spelledPattern} does not have it. */
-  readonly isOfSpelling: boolean;
 }
 
 /** Values quoted in a reject's detail are cut to this many characters; the raw text has them whole. */
 const DETAIL_VALUE_CHARACTERS = 100;
 const BLANKS = "' ' || chr(9)";
+const SEPARATOR = `chr(${FIELD_SEPARATOR.charCodeAt(0)})`;
 
 /** The column names of the text relation of a group: `@0`, `@1`, … */
 export function textColumns(width: number): string[] {
@@ -129,7 +128,6 @@ export function layoutOf({ columns, width }: BoundHeader): (ColumnType | null)[]
  */
 export function provenSql(relation: string, header: BoundHeader, contract: Contract): string {
   const names = header.columns.map(({ name }) => identifier(name));
-  const rules = Object.values(contract.rules).filter((rule) => rule.severity === "reject");
   return `
     WITH typed AS (
       SELECT ${
@@ -139,9 +137,7 @@ export function provenSql(relation: string, header: BoundHeader, contract: Contr
       FROM ${identifier(relation)}
     )
     SELECT ${names.join(", ")}, additional_column, source_key FROM typed
-    WHERE ${
-    [...names.map((name) => `${name} IS NOT NULL`), ...rules.map((rule) => passes(rule.check))].join(" AND ")
-  }`;
+    WHERE ${["TRUE", ...rejectRules(contract).map(([, check]) => passes(check))].join(" AND ")}`;
 }
 
 /** How many keys of accepted_sales are unknown, over all its rows and dimensions. One join after the other costs less. */
@@ -163,191 +159,132 @@ export function knownKeysSql(): string {
   }`;
 }
 
-/** How a row stands in a line. */
-export interface LineForm {
-  /** Between its fields. */
-  readonly delimiter: string;
-  /** Fields that stand before those of the row. */
-  readonly leading: number;
-  /** Whether text is escaped; see {@link ./csv_normalise.ts}. */
-  readonly isEscaped: boolean;
+/** Columns of normalised files before those of the row, with their types; see {@link ./csv_normalised.ts}. */
+const ROW_HEAD = { "@file": "BIGINT", "@line": "BIGINT", "@raw": "VARCHAR" } as const;
+const ROW_HEAD_WIDTH = Object.keys(ROW_HEAD).length;
+
+/** Finds the source file of a normalised row. */
+const JOIN_SOURCE = `JOIN (SELECT source_key AS "@key", file_id AS "@id" FROM source) s ON "@file" = s."@id"`;
+
+/** The column names of normalised files that are read typed. */
+export function normalisedColumns(width: number): string[] {
+  return [...Object.keys(ROW_HEAD), ...textColumns(width)];
 }
 
-/** Lines of normalised files: number, raw text, fields. */
-export const NORMALISED_FORM: LineForm = { delimiter: FIELD_SEPARATOR, leading: 2, isEscaped: true };
-
-/** Lines of regular files. */
-export function regularForm(delimiter: string): LineForm {
-  return { delimiter, leading: 0, isEscaped: false };
+/** Their SQL types, where all rows are proven to be exact. */
+export function normalisedTypes(header: BoundHeader): Map<string, string> {
+  return new Map([...Object.entries(ROW_HEAD), ...provenTypes(header)]);
 }
 
 /**
- * All rows of a relation of lines, sifted: most match one pattern as a whole, so that plain casts are exact, which costs
- * a fifth of looking at each value. Gives every contract column, additional_column, source_key, and of the rows that
- * are not accepted so easily, which have to be looked at again, `@text`, `@filename` and `@number`.
+ * All rows of normalised files that are proven to be exact, with `@accepted`. Those that are not accepted, for a rule or
+ * a key, have in additional_column what {@linkcode restSql} reads: one query writes both kinds, and neither needs a
+ * column more.
  *
- * @param lines Has `@text`, `line_number`, and `filename`, which `source` maps to `source_key`.
+ * @param relation Has {@linkcode normalisedColumns}, typed.
  */
-export function siftedSql(lines: string, header: BoundHeader, contract: Contract, form: LineForm): string {
-  const pattern = spelledPattern(header, form);
-  const spelled = pattern === null ? "FALSE" : `regexp_full_match(l."@text", ${literal(pattern)})`;
-  const part = (index: number) => `"@parts"[${form.leading + index + 1}]`;
-  const text = (index: number) => form.isEscaped ? unescapeSql(part(index)) : part(index);
+export function sortedSql(relation: string, header: BoundHeader, contract: Contract): string {
   const names = header.columns.map(({ name }) => identifier(name));
-  const rules = Object.values(contract.rules).filter((rule) => rule.severity === "reject");
   const accepted = [
-    `"@spelled"`,
-    ...names.map((name) => `${name} IS NOT NULL`),
-    ...rules.map((rule) => passes(rule.check)),
-    ...KEY_COLUMNS.map(({ dimension }) => `${dimension}."@${dimension}" IS NOT NULL`),
+    ...rejectRules(contract).map(([, check]) => passes(check)),
+    ...KEY_COLUMNS.map(({ column, dimension, key }) =>
+      `${identifier(column)} IN (SELECT ${key} FROM ${dimension})`
+    ),
   ];
-  return `
-    WITH split AS (
-      SELECT l.filename AS "@filename", l.line_number AS "@number", l."@text", ${spelled} AS "@spelled",
-        string_split(l."@text", ${literal(form.delimiter)}) AS "@parts", s.source_key AS "@source_key"
-      FROM ${identifier(lines)} l JOIN source s ON l.filename = s.filename
-    ), typed AS (
-      SELECT "@filename", "@number", "@text", "@spelled", "@source_key", ${
-    additionalColumn(header, text)
-  } AS "@additional", ${
-    header.columns.map(({ name, type, index }) =>
-      `${type.kind === "text" ? text(index) : `TRY_CAST(${part(index)} AS ${sqlType(type)})`} AS ${
-        identifier(name)
-      }`
-    ).join(", ")
-  }
-      FROM split
-    )
-    SELECT ${names.map((name) => `typed.${name}`).join(", ")}, "@additional" AS additional_column,
-      "@source_key" AS source_key, "@filename", "@number",
-      CASE WHEN ${accepted.join(" AND ")} THEN NULL ELSE "@text" END AS "@text"
-    FROM typed ${joinKeys("typed")}`;
-}
-
-/** The accepted ones of sifted rows. */
-export function easyRowsSql(sifted: string, header: BoundHeader): string {
-  const names = header.columns.map(({ name }) => identifier(name));
-  return `SELECT ${names.join(", ")}, additional_column, source_key FROM ${identifier(sifted)}
-    WHERE "@text" IS NULL`;
-}
-
-/** The lines of the others. */
-export function otherLinesSql(sifted: string): string {
-  return `SELECT "@filename" AS filename, "@number" AS line_number, "@text" FROM ${sifted}
-    WHERE "@text" IS NOT NULL`;
-}
-
-/**
- * Accepted rows of a relation of checked rows: every contract column, additional_column, source_key; see
- * {@linkcode regularRowsSql}.
- */
-export function acceptedRowsSql(relation: string, header: BoundHeader, contract: Contract): string {
-  const names = header.columns.map(({ name }) => identifier(name));
-  const valid = header.columns.map(({ name, type }) =>
-    type.kind === "text" ? `trim(${identifier(name)}, ${BLANKS}) <> ''` : `${identifier(name)} IS NOT NULL`
-  );
-  const rules = Object.values(contract.rules).filter((rule) => rule.severity === "reject");
-  // A row that does not pass has no key, so that it finds no partner. As a filter the same conditions would be pushed
-  // below the casts that they need, which would then be done twice.
-  const [first] = KEY_COLUMNS;
   return `
     WITH typed AS (
       SELECT ${
-    header.columns.map(({ name, type, index }) =>
-      `${exactValue(listField(index), type)} AS ${identifier(name)}`
-    ).join(", ")
+    header.columns.map(({ name, index }) => `${identifier(`@${index}`)} AS ${identifier(name)}`).join(", ")
   },
-        ${additionalColumn(header, listField)} AS additional_column,
-        s.source_key
-      FROM ${identifier(relation)} r JOIN source s ON r.filename = s.filename
-      WHERE len("@f") = ${header.width}
-    ), keyed AS (
-      SELECT *, CASE WHEN ${[...valid, ...rules.map((rule) => passes(rule.check))].join(" AND ")}
-        THEN ${identifier(first.column)} END AS "@key"
-      FROM typed
+        ${additionalColumn(header, (index) => identifier(`@${index}`))} AS additional_column, "@file", "@line"
+      FROM ${identifier(relation)}
+    ), sorted AS (
+      SELECT *, coalesce(${accepted.join(" AND ")}, FALSE) AS "@accepted" FROM typed
     )
-    SELECT ${names.join(", ")}, additional_column, source_key FROM keyed
-    ${
-    KEY_COLUMNS.map(({ column, dimension, key }) =>
-      `SEMI JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
-        ON keyed.${column === first.column ? '"@key"' : identifier(column)} = ${dimension}."@${dimension}"`
-    ).join(" ")
-  }`;
+    SELECT ${names.join(", ")},
+      CASE WHEN "@accepted" THEN additional_column ELSE "@file" || ' ' || "@line" END AS additional_column,
+      "@key" AS source_key, "@accepted"
+    FROM sorted ${JOIN_SOURCE}`;
+}
+
+/** File and line of the rows that {@linkcode sortedSql} did not accept. */
+export function restSql(rest: string): string {
+  const part = (number: number) => `CAST(split_part(additional_column, ' ', ${number}) AS BIGINT)`;
+  return `SELECT ${part(1)} AS "@file", ${part(2)} AS "@line" FROM ${identifier(rest)}`;
+}
+
+/** The lines of proven rows, as `@text`, whose file and line are in another relation. */
+export function linesOfSql(lines: string, rows: string): string {
+  // Compared as the text that they are: two casts for each line would cost as much as all else. There is no raw text.
+  return `SELECT l."@text" FROM ${identifier(lines)} l
+    SEMI JOIN (SELECT "@file" || ${SEPARATOR} || "@line" AS "@row" FROM ${identifier(rows)}) r
+      ON left(l."@text", strpos(l."@text", ${SEPARATOR} || ${SEPARATOR}) - 1) = r."@row"`;
 }
 
 /**
- * Rejected rows of a relation of checked rows: file_id, line, reason, column, detail, raw.
+ * Rows of normalised files, each value looked at: the contract's columns, additional_column, source_key, `@file` and
+ * `@line`; `@fault`, the number of the first fault, NULL where a row is accepted; `@detail` and `@raw` of the others.
  *
- * @param plainDelimiter Where the raw text is the fields with this character between them, as in regular files: most of
- * their rows match one pattern as a whole, which costs a tenth of looking at each value; `null` elsewhere.
+ * @param lines Has the lines as `@text`.
  */
-export function rejectsSql(
-  relation: string,
-  header: BoundHeader,
-  contract: Contract,
-  plainDelimiter: string | null = null,
-): string {
+export function judgedSql(lines: string, header: BoundHeader, contract: Contract, delimiter: string): string {
   const faults = rowFaults(header, contract);
-  const pattern = plainDelimiter === null ? null : spelledPattern(header, regularForm(plainDelimiter));
-  const spelled = pattern === null ? "FALSE" : `regexp_full_match(r."@raw", ${literal(pattern)})`;
-  const test = (only: (fault: Fault) => boolean) =>
-    faults.map((fault, i) => only(fault) ? `WHEN ${fault.test} THEN ${i}` : "").join(" ");
-  const choose = (pick: (fault: Fault) => string) =>
-    `CASE "@fault" ${faults.map((fault, i) => `WHEN ${i} THEN ${pick(fault)}`).join(" ")} END`;
+  const names = header.columns.map(({ name }) => identifier(name));
+  const text = (index: number) => unescapeSql(partOf(index));
   return `
-    WITH spelled AS (
-      SELECT s.file_id AS "@file_id", r."@line", r."@raw", r."@f", ${spelled} AS "@spelled"
-      FROM ${identifier(relation)} r JOIN source s ON r.filename = s.filename
+    WITH split AS (
+      SELECT string_split("@text", ${SEPARATOR}) AS "@parts" FROM ${identifier(lines)}
     ), typed AS (
-      SELECT "@file_id", "@line", "@raw", "@f", "@spelled", ${
-    header.columns.map(({ name, type, index }) => {
-      const text = listField(index);
-      const plain = type.kind === "text" ? text : `TRY_CAST(${text} AS ${sqlType(type)})`;
-      return `CASE WHEN "@spelled" THEN ${plain} ELSE ${exactValue(text, type)} END AS ${identifier(name)}`;
-    }).join(", ")
-  }
-      FROM spelled
+      SELECT CAST("@parts"[1] AS BIGINT) AS "@file", CAST("@parts"[2] AS BIGINT) AS "@line", "@parts", ${
+    header.columns.map(({ name, type, index }) =>
+      `${type.kind === "text" ? text(index) : exactValue(partOf(index), type)} AS ${identifier(name)}`
+    ).join(", ")
+  }, ${additionalColumn(header, text)} AS "@additional"
+      FROM split
     ), judged AS (
-      SELECT typed.*, CASE WHEN "@spelled" THEN CASE ${test((fault) => !fault.isOfSpelling)} END
-        ELSE CASE ${test(() => true)} END END AS "@fault"
-      FROM typed ${joinKeys("typed")}
-    )
-    SELECT "@file_id" AS file_id, "@line" AS line, ${choose((fault) => literal(fault.reason))} AS reason,
-      ${choose((fault) => fault.column === null ? "NULL" : literal(fault.column))} AS "column",
-      ${choose((fault) => fault.detail)} AS detail, "@raw" AS raw
-    FROM judged WHERE "@fault" IS NOT NULL`;
-}
-
-/**
- * Checked rows of regular files, from their numbered lines: filename, `@line`, `@raw`, `@f` (the fields as a list).
- *
- * @param lines Has `line_number`, `@text`, and `filename`, which `source` maps to `first_row`, the number of its first
- * row among those of all files.
- */
-export function regularRowsSql(lines: string, delimiter: string): string {
-  // The header is line 1 of a regular file.
-  return `SELECT l.filename, l.line_number - s.first_row + 2 AS "@line", l."@text" AS "@raw",
-      string_split(l."@text", ${literal(delimiter)}) AS "@f"
-    FROM ${identifier(lines)} l JOIN source s ON l.filename = s.filename`;
-}
-
-/** The same of normalised files, whose lines carry number and raw text; see {@link ./csv_normalise.ts}. */
-export function normalisedRowsSql(lines: string, delimiter: string): string {
-  return `
-    WITH parts AS (
-      SELECT filename, string_split("@text", chr(${FIELD_SEPARATOR.charCodeAt(0)})) AS parts FROM ${
-    identifier(lines)
+      SELECT typed.*, CASE ${faults.map(({ test }, i) => `WHEN ${test} THEN ${i}`).join(" ")} END AS "@fault"
+      FROM typed ${
+    KEY_COLUMNS.map(({ column, dimension, key }) =>
+      `LEFT JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
+         ON typed.${identifier(column)} = ${dimension}."@${dimension}"`
+    ).join(" ")
   }
-    ), fields AS (
-      SELECT filename, CAST(parts[1] AS BIGINT) AS "@line", ${unescapeSql("parts[2]")} AS raw,
-        list_transform(parts[3:], lambda part: ${unescapeSql("part")}) AS "@f"
-      FROM parts
     )
-    SELECT filename, "@line", CASE WHEN raw = '' THEN array_to_string("@f", ${
-    literal(delimiter)
-  }) ELSE raw END AS "@raw",
-      "@f"
-    FROM fields`;
+    SELECT ${
+    names.join(", ")
+  }, "@additional" AS additional_column, "@key" AS source_key, "@file", "@line", "@fault",
+      CASE "@fault" ${faults.map(({ detail }, i) => `WHEN ${i} THEN ${detail}`).join(" ")} END AS "@detail",
+      CASE WHEN "@fault" IS NULL THEN NULL WHEN "@parts"[${ROW_HEAD_WIDTH}] <> ''
+        THEN ${unescapeSql(`"@parts"[${ROW_HEAD_WIDTH}]`)}
+        ELSE ${
+    unescapeSql(`array_to_string("@parts"[${ROW_HEAD_WIDTH + 1}:], ${literal(delimiter)})`)
+  } END AS "@raw"
+    FROM judged ${JOIN_SOURCE}`;
+}
+
+/** The accepted ones of judged rows: every contract column, additional_column, source_key. */
+export function acceptedRowsSql(judged: string, header: BoundHeader): string {
+  const names = header.columns.map(({ name }) => identifier(name));
+  return `SELECT ${names.join(", ")}, additional_column, source_key FROM ${identifier(judged)}
+    WHERE "@fault" IS NULL`;
+}
+
+/** The rejected ones of judged rows: file_id, line, reason, column, detail, raw. */
+export function rejectsSql(judged: string, header: BoundHeader, contract: Contract): string {
+  const faults = rowFaults(header, contract);
+  const choose = (pick: (fault: Fault) => string | null) =>
+    `CASE "@fault" ${
+      faults.map((fault, i) => {
+        const picked = pick(fault);
+        return `WHEN ${i} THEN ${picked === null ? "NULL" : literal(picked)}`;
+      }).join(" ")
+    } END`;
+  return `
+    SELECT "@file" AS file_id, "@line" AS line, ${choose(({ reason }) => reason)} AS reason, ${
+    choose(({ column }) => column)
+  } AS "column",
+      "@detail" AS detail, "@raw" AS raw
+    FROM ${identifier(judged)} WHERE "@fault" IS NOT NULL`;
 }
 
 /** Counts per source_key over accepted rows: accepted, and a column per warning. */
@@ -371,17 +308,17 @@ export function warningNames(contract: Contract): string[] {
 }
 
 function warningRules(contract: Contract): [string, string][] {
-  return Object.entries(contract.rules)
-    .filter(([, rule]) => rule.severity === "warn")
-    .map(([name, rule]) => [name, rule.check]);
+  return rulesOf(contract, "warn");
 }
 
-/** Finds the dimension rows of a relation's keys, where there are any. */
-function joinKeys(relation: string): string {
-  return KEY_COLUMNS.map(({ column, dimension, key }) =>
-    `LEFT JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
-       ON ${relation}.${identifier(column)} = ${dimension}."@${dimension}"`
-  ).join(" ");
+function rejectRules(contract: Contract): [string, string][] {
+  return rulesOf(contract, "reject");
+}
+
+function rulesOf(contract: Contract, severity: "reject" | "warn"): [string, string][] {
+  return Object.entries(contract.rules)
+    .filter(([, rule]) => rule.severity === severity)
+    .map(([name, rule]) => [name, rule.check]);
 }
 
 function additionalColumn({ extra }: BoundHeader, field: (index: number) => string): string {
@@ -389,75 +326,38 @@ function additionalColumn({ extra }: BoundHeader, field: (index: number) => stri
   return `nullif(concat_ws(', ', ${extra.map((index) => `nullif(${field(index)}, '')`).join(", ")}), '')`;
 }
 
-/** Wider rows make a pattern that takes longer than it saves. */
-const WIDEST_PATTERN = 100;
-
-/** What {@linkcode ./csv_spelling.ts} proves of a row, as a pattern of a line; `null` where there is none. */
-function spelledPattern({ columns, width }: BoundHeader, { delimiter, leading }: LineForm): string | null {
-  if (width > WIDEST_PATTERN) return null;
-  const code = delimiter.charCodeAt(0).toString(16);
-  const other = `[^\\x{${code}}]`;
-  const fields: string[] = new Array(leading + width).fill(`${other}*`);
-  for (const { type, index } of columns) {
-    fields[leading + index] = spelledValue(type, other);
-  }
-  return fields.join(`\\x{${code}}`);
-}
-
-function spelledValue(type: ColumnType, other: string): string {
-  switch (type.kind) {
-    case "integer":
-      return "-?[0-9]{1,18}";
-    case "date":
-      return "(?:[1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}";
-    case "decimal": {
-      const { precision, scale } = type;
-      if (precision === scale) return `-?0?[.][0-9]{1,${scale}}`;
-      return `-?[0-9]{1,${precision - scale}}${scale > 0 ? `(?:[.][0-9]{1,${scale}})?` : ""}`;
-    }
-    case "text":
-      return `${other}*${other.replace("]", " \\t]")}${other}*`;
-  }
-}
-
 /** Every fault that a row can have, in the order in which they are looked for. */
 function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
   const faults: Fault[] = [{
-    test: `len("@f") <> ${header.width}`,
+    test: `len("@parts") <> ${ROW_HEAD_WIDTH + header.width}`,
     reason: "field_count",
     column: null,
-    detail: `len("@f") || ' fields where the header has ${header.width}'`,
-    isOfSpelling: true,
+    detail: `len("@parts") - ${ROW_HEAD_WIDTH} || ' fields where the header has ${header.width}'`,
   }];
   for (const { name, type, index } of header.columns) {
-    const text = listField(index);
+    const text = partOf(index);
     faults.push({
       test: `trim(${text}, ${BLANKS}) = ''`,
       reason: "missing_value",
       column: name,
       detail: literal(`${name} is empty`),
-      isOfSpelling: true,
     });
     if (type.kind === "text") continue;
     faults.push({
       test: `${identifier(name)} IS NULL`,
       reason: "invalid_value",
       column: name,
-      detail: `${literal(`${name}: "`)} || left(${text}, ${DETAIL_VALUE_CHARACTERS}) || ${
+      detail: `${literal(`${name}: "`)} || left(${unescapeSql(text)}, ${DETAIL_VALUE_CHARACTERS}) || ${
         literal(`" is not ${describeType(type)}`)
       }`,
-      // Digits in the form of a date may be no day.
-      isOfSpelling: type.kind !== "date",
     });
   }
-  for (const [name, rule] of Object.entries(contract.rules)) {
-    if (rule.severity !== "reject") continue;
+  for (const [name, check] of rejectRules(contract)) {
     faults.push({
-      test: `NOT ${passes(rule.check)}`,
+      test: `NOT ${passes(check)}`,
       reason: "rule",
       column: null,
-      detail: literal(`${name}: not ${rule.check}`),
-      isOfSpelling: false,
+      detail: literal(`${name}: not ${check}`),
     });
   }
   for (const { column, dimension, reason } of KEY_COLUMNS) {
@@ -468,7 +368,6 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
       detail: `${literal(`${column} `)} || ${identifier(column)} || ${
         literal(` is not in the dimension ${dimension}`)
       }`,
-      isOfSpelling: false,
     });
   }
   return faults;
@@ -492,8 +391,9 @@ function describeType(type: ColumnType): string {
   }
 }
 
-function listField(index: number): string {
-  return `"@f"[${index + 1}]`;
+/** A field of a row whose normalised line is split; still escaped. */
+function partOf(index: number): string {
+  return `"@parts"[${ROW_HEAD_WIDTH + index + 1}]`;
 }
 
 /** The value of a text where it is exact, else NULL. */

@@ -4,9 +4,18 @@
  * @module
  */
 import type { Buffer } from "node:buffer";
+import type { CsvDialect } from "./csv_row.ts";
 
 /** Bytes read at a time. */
 export const CHUNK_BYTES = 1024 * 1024;
+
+/** How a file is read. */
+export interface ReadOptions extends CsvDialect {
+  /** Of {@linkcode CHUNK_BYTES}, for many files one after the other; left out: one of this file's own. */
+  readonly buffer?: Buffer;
+  /** Stops the reading. */
+  readonly signal?: AbortSignal;
+}
 
 /**
  * Reads on from where a file stands, in chunks that end between two characters: one that the end of the buffer cuts waits

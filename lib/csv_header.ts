@@ -1,13 +1,13 @@
 /**
  * The header of a source file as it is written, read from the beginning of the file without the rest.
  *
- * It ends where {@link ./csv_normalise.ts} says that the first row ends: a line end within an opened quote is part of
+ * It ends where {@link ./csv_split.ts} says that the first row ends: a line end within an opened quote is part of
  * it, a quote within an unquoted field is text, and blank lines before it do not count.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-import type { CsvDialect } from "./csv_normalise.ts";
+import type { CsvDialect } from "./csv_row.ts";
 
 const LF = 0x0a;
 const CR = 0x0d;

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Field separator of normalised files; see {@link ./csv_normalise.ts}. */
+/** Field separator of normalised files; see {@link ./csv_normalised.ts}. */
 export const FIELD_SEPARATOR = "\x1f";
 /** Begins an escape in normalised files. */
 export const ESCAPE = "\x10";

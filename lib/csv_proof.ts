@@ -3,13 +3,12 @@
  * contract wants it, and the number of its rows.
  *
  * A file of many chunks is proven in two steps. After the first one there is hope: its typed reading may begin, beside
- * the rest of the proof. A file that is not proven has to be looked at by {@linkcode scanCsv}, which tells what it is.
+ * the rest of the proof. A file that is not proven is left to {@link ./csv_split.ts}, which tells what it is.
  *
  * @module
  */
 import { Buffer, isUtf8 } from "node:buffer";
-import { CHUNK_BYTES, countBytes, readChunks } from "./csv_chunks.ts";
-import type { ScanOptions } from "./csv_scan.ts";
+import { CHUNK_BYTES, countBytes, readChunks, type ReadOptions } from "./csv_chunks.ts";
 import { NEVER_TEXT } from "./csv_marks.ts";
 import { advance, isProven, ROW_START, type SpellingTable, UNPROVEN } from "./csv_spelling.ts";
 
@@ -34,7 +33,7 @@ const BOM = "\ufeff";
  */
 export async function beginProof(
   path: string,
-  options: ScanOptions,
+  options: ReadOptions,
   tableOf: (header: string) => SpellingTable | null,
 ): Promise<HopefulFile | null> {
   if (options.maxRowBytes < CHUNK_BYTES) return null;
@@ -72,7 +71,7 @@ interface Progress {
 
 async function proveRest(
   path: string,
-  { buffer, maxRowBytes, signal }: ScanOptions & { readonly buffer: Buffer },
+  { buffer, maxRowBytes, signal }: ReadOptions & { readonly buffer: Buffer },
   table: SpellingTable,
   begun: Progress,
 ): Promise<number | null> {

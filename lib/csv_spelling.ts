@@ -6,7 +6,6 @@
  * DuckDB's typed reader departs from the contract there: it rounds decimals, takes `1.5` and `1e3` for integers, and
  * leaves out surplus empty fields. Where every row is proven it can be believed, and nothing has to be cast twice. The
  * proof is strict: valid spellings that are rare (`+5`, `.5`, blanks around a number) are left to the slower reading.
- * What it does not prove is that a day exists: of that the reader is sure by itself, and refuses the row.
  *
  * @example
  * ```ts
@@ -24,15 +23,14 @@ export type SpellingTable = Int32Array<ArrayBuffer>;
 
 /** The state in which nothing is proven any more; every byte leads back to it. */
 export const UNPROVEN = 0;
-/** The state before the first byte of a row. */
+/** The state before the first byte of a row, and at no other place. */
 export const ROW_START = 256;
 
 /** Digits that every integer of 64 bits may have; one of 19 could overflow. */
 const INTEGER_DIGITS = 18;
 const LF = "\n";
+const CR = "\r";
 const DIGITS = "0123456789";
-const DATE = "dddd-dd-dd";
-const YEAR_DIGITS = 4;
 const BLANKS = " \t";
 
 /**
@@ -40,12 +38,13 @@ const BLANKS = " \t";
  *
  * @param layout The type of each column, `null` for one that the contract does not have.
  * @param delimiter One ASCII character.
- * @param quote One ASCII character, which no proven row has.
+ * @param options.quote One ASCII character, which no proven row has.
+ * @param options.allowsCr A row may also end in CRLF.
  */
 export function compileSpelling(
   layout: readonly (ColumnType | null)[],
   delimiter: string,
-  quote = '"',
+  { quote = '"', allowsCr = false }: { readonly quote?: string; readonly allowsCr?: boolean } = {},
 ): SpellingTable {
   const states = new States([...NEVER_TEXT, LF, delimiter, quote]);
   let begin = states.add();
@@ -55,6 +54,7 @@ export function compileSpelling(
     states.addField(type, begin, isLast ? LF : delimiter, next);
     begin = next;
   }
+  if (allowsCr) states.allowCr();
   return states.table();
 }
 
@@ -75,15 +75,16 @@ class States {
   /** The states of one field: from `begin`, over the value, by the character `end` to `next`. */
   addField(type: ColumnType | null, begin: number, end: string, next: number): void {
     switch (type?.kind) {
-      case undefined:
-        this.#text(begin, begin);
-        return this.#on(begin, end, next);
+      case undefined: {
+        const seen = this.#text([begin]);
+        for (const state of [begin, seen]) this.#on(state, end, next);
+        return;
+      }
       case "text": {
         // A value of nothing but blanks is missing.
-        const seen = this.add();
-        this.#text(begin, seen);
-        this.#on(begin, BLANKS, begin);
-        this.#text(seen, seen);
+        const blanks = this.add();
+        const seen = this.#text([begin, blanks]);
+        for (const state of [begin, blanks]) this.#on(state, BLANKS, blanks);
         return this.#on(seen, end, next);
       }
       case "integer": {
@@ -106,6 +107,15 @@ class States {
     }
   }
 
+  /** Wherever a row may end, a CR may come before its LF. */
+  allowCr(): void {
+    const beforeLf = this.add();
+    for (const moves of this.#moves) {
+      if (moves.get(LF.charCodeAt(0)) === ROW_START) moves.set(CR.charCodeAt(0), beforeLf);
+    }
+    this.#on(beforeLf, LF, ROW_START);
+  }
+
   /** The finished table. */
   table(): SpellingTable {
     const table = new Int32Array(256 * this.#moves.length);
@@ -119,11 +129,15 @@ class States {
     for (const character of characters) this.#moves[state / 256]?.set(character.charCodeAt(0), next);
   }
 
-  /** Every byte that stands for itself; parts of characters beyond ASCII are among them. */
-  #text(state: number, next: number): void {
-    for (let byte = 0; byte < 256; byte++) {
-      if (!this.#never.includes(String.fromCharCode(byte))) this.#moves[state / 256]?.set(byte, next);
+  /** Every byte that stands for itself, parts of characters beyond ASCII among them; gives the state after the first. */
+  #text(from: readonly number[]): number {
+    const seen = this.add();
+    for (const state of [...from, seen]) {
+      for (let byte = 0; byte < 256; byte++) {
+        if (!this.#never.includes(String.fromCharCode(byte))) this.#moves[state / 256]?.set(byte, seen);
+      }
     }
+    return seen;
   }
 
   #sign(begin: number): number {
@@ -143,23 +157,61 @@ class States {
     return states;
   }
 
-  /** Four, two and two digits; a year of zeros is none. */
+  /** A day that exists: four, two and two digits, from the year 1 on. */
   #date(begin: number, end: string, next: number): void {
-    let zeros: number | null = begin;
-    let state: number | null = null;
-    for (const [i, kind] of [...DATE].entries()) {
-      const after = this.add();
-      if (zeros !== null) {
-        this.#on(zeros, DIGITS.slice(1), after);
-        const stillZeros: number | null = i < YEAR_DIGITS - 1 ? this.add() : null;
-        if (stillZeros !== null) this.#on(zeros, "0", stillZeros);
-        zeros = stillZeros;
-      }
-      if (state !== null) this.#on(state, kind === "d" ? DIGITS : kind, after);
-      state = after;
-    }
-    if (state !== null) this.#on(state, end, next);
+    const ended = this.add();
+    this.#on(ended, end, next);
+    const days = new Map<number, number>();
+    const monthOf = (isLeap: boolean) =>
+      this.#dash(this.#number(2, 100, (month) => {
+        const dayCount = month === 2 && isLeap ? 29 : DAY_COUNTS[month];
+        if (dayCount === undefined) return UNPROVEN;
+        const day = days.get(dayCount) ??
+          this.#dash(this.#number(2, 100, (day) => day >= 1 && day <= dayCount ? ended : UNPROVEN));
+        days.set(dayCount, day);
+        return day;
+      }));
+    const common = monthOf(false), leap = monthOf(true);
+    const year = this.#number(4, 400, (year) => year === 0 ? UNPROVEN : isLeapYear(year) ? leap : common);
+    this.#moves[begin / 256] = this.#moves[year / 256] ?? new Map();
   }
+
+  /** The state before a dash. */
+  #dash(next: number): number {
+    const state = this.add();
+    this.#on(state, "-", next);
+    return state;
+  }
+
+  /**
+   * The state before a number of so many digits.
+   *
+   * @param period Numbers that differ by it lead to the same, but for 0.
+   * @param nextOf Where a number leads.
+   */
+  #number(digitCount: number, period: number, nextOf: (number: number) => number): number {
+    const known = new Map<string, number>();
+    const build = (prefix: number, digitsLeft: number): number => {
+      if (digitsLeft === 0) return nextOf(prefix);
+      const key = `${digitsLeft} ${prefix * 10 ** digitsLeft % period} ${prefix === 0}`;
+      let state = known.get(key);
+      if (state === undefined) {
+        known.set(key, state = this.add());
+        for (const digit of DIGITS) {
+          this.#on(state, digit, build(10 * prefix + Number(digit), digitsLeft - 1));
+        }
+      }
+      return state;
+    };
+    return build(0, digitCount);
+  }
+}
+
+/** By month, in years that are no leap years; there is no month 0. */
+const DAY_COUNTS = [undefined, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+
+function isLeapYear(year: number): boolean {
+  return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
 }
 
 /** Ways that {@linkcode advance} goes at once: each waits for its last table row, and the others need not. */

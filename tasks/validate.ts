@@ -9,7 +9,8 @@
 import { join } from "node:path";
 import { main } from "../lib/command.ts";
 import type { ComputeContext } from "../lib/context.ts";
-import { checkFiles, joinWritten } from "../lib/contract_check.ts";
+import { checkFiles } from "../lib/contract_check.ts";
+import { joinWritten } from "../lib/contract_context.ts";
 import { nameWithin, type Written } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
 import type { SourceFile } from "../lib/manifest.ts";

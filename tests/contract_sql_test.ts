@@ -1,24 +1,15 @@
 /**
- * The contract as SQL, on DuckDB, in both of its forms: the fast one, which accepts most rows and leaves the others, and
- * the careful one, which also says what is wrong. Where they disagree on a single text, the result depends on the way.
+ * The contract as SQL, on DuckDB: what is made of each text, and what is said of it. Where the table that proves rows
+ * disagrees with it on a single text, the result depends on the way in which a row is read.
  *
  * @module
  */
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { type Config, configSchema } from "../lib/config_schema.ts";
-import { CORE_COLUMNS } from "../lib/contract.ts";
-import {
-  acceptedRowsSql,
-  bindHeader,
-  easyRowsSql,
-  type LineForm,
-  NORMALISED_FORM,
-  otherLinesSql,
-  regularForm,
-  rejectsSql,
-  siftedSql,
-} from "../lib/contract_sql.ts";
+import { CORE_COLUMNS, parseColumnType, sqlType } from "../lib/contract.ts";
+import { acceptedRowsSql, bindHeader, judgedSql, rejectsSql } from "../lib/contract_sql.ts";
+import { compileSpelling, isSpelled } from "../lib/csv_spelling.ts";
 import { openDuckdbEngine } from "../lib/engine/duckdb.ts";
 import type { Engine, JsonValue } from "../lib/engine/engine.ts";
 
@@ -73,7 +64,7 @@ const GOOD: TextRow = {
 };
 
 /**
- * Judges rows in the careful form, and asserts that the fast form accepts no other rows, with the same values.
+ * Judges rows.
  *
  * @param header The file's columns; a row may have more or fewer fields. A further column numbers the rows.
  */
@@ -85,32 +76,17 @@ async function judge(
 ): Promise<Verdict[]> {
   const bound = bindHeader(["row", ...header], contract, 2000);
   assert.ok("columns" in bound && !("reason" in bound), JSON.stringify(bound));
-  const numbered = rows.map((fields, i) => [String(i), ...fields]);
-  const filename = "/file.csv";
-  await engine.nameValues("source", { filename: "VARCHAR", source_key: "VARCHAR", file_id: "BIGINT" }, [
-    { filename, source_key: "sales_data/file.csv", file_id: 7 },
+  await engine.nameValues("source", { source_key: "VARCHAR", file_id: "BIGINT" }, [
+    { source_key: "sales_data/file.csv", file_id: 7 },
   ]);
-  await engine.nameValues(
-    "checked_rows",
-    { filename: "VARCHAR", "@line": "BIGINT", "@raw": "VARCHAR", "@f": "VARCHAR[]" },
-    numbered.map((fields, i) => ({ filename, "@line": i, "@raw": `raw ${i}`, "@f": fields })),
+  const lines = rows.map((fields, i) =>
+    ["7", String(i), `raw ${i}`, String(i), ...fields].map(escape).join("\x1f")
   );
-  const careful = await acceptedByRow(engine, acceptedRowsSql("checked_rows", bound, contract), contract);
-  for (const form of [regularForm(","), NORMALISED_FORM]) {
-    const lines = numbered.map((fields) => lineOf(fields, form)).filter((line) => line !== null);
-    await engine.nameValues(
-      "lines",
-      { filename: "VARCHAR", line_number: "BIGINT", "@text": "VARCHAR" },
-      lines.map((text, i) => ({ filename, line_number: i, "@text": text })),
-    );
-    await engine.nameQuery("sifted", siftedSql("lines", bound, contract, form));
-    const fast = await acceptedByRow(engine, easyRowsSql("sifted", bound), contract);
-    for (const [row, values] of fast) assert.deepEqual(values, careful.get(row), `row ${row} as a line`);
-    const others = await engine.query(`SELECT "@text" FROM (${otherLinesSql("sifted")})`);
-    assert.equal(fast.size + others.length, lines.length);
-  }
-  const verdicts = new Map<number, Verdict>([...careful].map(([row, accepted]) => [row, { accepted }]));
-  for (const reject of await engine.query(rejectsSql("checked_rows", bound, contract))) {
+  await engine.nameValues("lines", { "@text": "VARCHAR" }, lines.map((text) => ({ "@text": text })));
+  await engine.nameQuery("judged", judgedSql("lines", bound, contract, ","));
+  const accepted = await acceptedByRow(engine, acceptedRowsSql("judged", bound), contract);
+  const verdicts = new Map<number, Verdict>([...accepted].map(([row, accepted]) => [row, { accepted }]));
+  for (const reject of await engine.query(rejectsSql("judged", bound, contract))) {
     const { file_id, line, raw, reason, column, detail } = reject;
     const row = Number(line);
     assert.deepEqual([file_id, raw], ["7", `raw ${row}`]);
@@ -132,13 +108,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
 // deno-lint-ignore no-control-regex -- these are the characters that have an escape
 const ESCAPED = /[\n\r\0\x01\x1f\x10]/g;
 
-/** A row as a line; `null` where it cannot be one. */
-function lineOf(fields: readonly string[], { delimiter, leading, isEscaped }: LineForm): string | null {
-  if (!isEscaped && fields.some((field) => field.includes(delimiter) || field.search(ESCAPED) >= 0)) {
-    return null;
-  }
-  const texts = fields.map((field) => field.replace(ESCAPED, (character) => `\x10${ESCAPES[character]}`));
-  return [...Array(leading).fill("1"), ...texts].join(delimiter);
+/** A field as it stands in a normalised line. */
+function escape(field: string): string {
+  return field.replace(ESCAPED, (character) => `\x10${ESCAPES[character]}`);
 }
 
 /** Accepted rows by their number, values as text. */
@@ -154,16 +126,30 @@ async function acceptedByRow(engine: Engine, sql: string, contract: Contract) {
   return byRow;
 }
 
-/** What the contract makes of texts in a column of the given type: a value as text, `invalid` or `missing`. */
+/**
+ * What the contract makes of texts in a column of the given type: a value as text, `invalid` or `missing`. Asserts that a
+ * plain cast gives the same of every text that is proven.
+ */
 async function judgeTexts(engine: Engine, type: string, texts: readonly string[]): Promise<JsonValue[]> {
   const header = [...CORE_NAMES, "probe"];
   const rows = texts.map((probe) => header.map((name) => ({ ...GOOD, probe })[name] ?? ""));
   const verdicts = await judge(engine, contractWith("probe", type), header, rows);
-  return verdicts.map((verdict, i) => {
+  const found = verdicts.map((verdict, i) => {
     if ("accepted" in verdict) return verdict.accepted.probe ?? null;
     assert.equal(verdict.column, "probe", `${texts[i]}: ${verdict.detail}`);
     return String(verdict.reason).replace("_value", "");
   });
+  const parsed = parseColumnType(type);
+  assert.ok(parsed);
+  const table = compileSpelling([parsed, null], ",");
+  const proven = texts.map((text, i) => ({ text, found: found[i] ?? null }))
+    .filter(({ text }) => isSpelled(table, new TextEncoder().encode(`${text},`)));
+  await engine.nameValues("proven", { text: "VARCHAR", found: "VARCHAR" }, proven);
+  const wrong = `SELECT * FROM proven WHERE CAST(CAST(text AS ${
+    sqlType(parsed)
+  }) AS VARCHAR) IS DISTINCT FROM found`;
+  assert.deepEqual(await engine.query(wrong), []);
+  return found;
 }
 
 Deno.test("bindHeader() finds the contract's columns or says what is wrong, when a header is read", async (test) => {
@@ -229,29 +215,6 @@ Deno.test("bindHeader() finds the contract's columns or says what is wrong, when
       assert.deepEqual({ at: found.columns.map(({ index }) => index), extra: found.extra }, expected);
     });
   }
-});
-
-Deno.test("siftedSql() accepts rows as they usually are, when they match the contract", async () => {
-  await withEngine(async (engine) => {
-    const contract = contractOf(), header = bindHeader(["row", ...CORE_NAMES, "note"], contract, 2000);
-    assert.ok("columns" in header && !("reason" in header));
-    await engine.nameValues("source", { filename: "VARCHAR", source_key: "VARCHAR" }, [
-      { filename: "/file.csv", source_key: "sales_data/file.csv" },
-    ]);
-    for (const form of [regularForm(","), NORMALISED_FORM]) {
-      const fields = ["1", ...CORE_NAMES.map((name) => GOOD[name] ?? ""), form.isEscaped ? "a\r\nb" : ""];
-      await engine.nameValues(
-        "lines",
-        { filename: "VARCHAR", line_number: "BIGINT", "@text": "VARCHAR" },
-        [{ filename: "/file.csv", line_number: 1, "@text": lineOf(fields, form) }],
-      );
-      await engine.nameQuery("sifted", siftedSql("lines", header, contract, form));
-      const [row, ...more] = await engine.query(easyRowsSql("sifted", header));
-      assert.equal(row?.additional_column, form.isEscaped ? "1, a\r\nb" : "1");
-      assert.equal(row?.total_cost, "3.00");
-      assert.deepEqual(more, []);
-    }
-  });
 });
 
 Deno.test("bindHeader() compares without case, when the contract's names have capitals", () => {
@@ -334,7 +297,7 @@ function textsOf(list: string): string[] {
   );
 }
 
-Deno.test("acceptedRowsSql() takes values exactly or not at all, when texts of any form are given", async (test) => {
+Deno.test("judgedSql() takes values exactly or not at all, when texts of any form are given", async (test) => {
   await withEngine(async (engine) => {
     for (const [type, { valid, invalid }] of Object.entries(VALUES)) {
       await test.step(type, async () => {
@@ -355,7 +318,7 @@ Deno.test("acceptedRowsSql() takes values exactly or not at all, when texts of a
   });
 });
 
-Deno.test("acceptedRowsSql() keeps text as it is, when it is not blank", async () => {
+Deno.test("judgedSql() keeps text as it is, when it is not blank", async () => {
   const texts = [
     "x",
     " x ",
@@ -407,7 +370,7 @@ function readDate(text: string): string | null {
   return day <= days ? text : null;
 }
 
-Deno.test("acceptedRowsSql() finds what plain arithmetic finds, when texts are near to numbers and dates", async (test) => {
+Deno.test("judgedSql() finds what plain arithmetic finds, when texts are near to numbers and dates", async (test) => {
   const digits = fc.oneof(
     fc.string({ unit: fc.constantFrom(..."0123456789"), maxLength: 4 }),
     fc.constantFrom(

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { parseColumnType } from "../lib/contract.ts";
 import { CHUNK_BYTES } from "../lib/csv_chunks.ts";
 import { beginProof } from "../lib/csv_proof.ts";
-import { scanCsv } from "../lib/csv_scan.ts";
 import { compileSpelling } from "../lib/csv_spelling.ts";
 
 const OPTIONS = { delimiter: ",", quote: '"', maxRowBytes: CHUNK_BYTES };
@@ -20,10 +19,7 @@ async function proofOf(
     const hope = await beginProof(path, options, (header) => header === "id,name" ? table : null);
     if (hope === null) return "no hope";
     assert.equal(hope.isWhole, (await Deno.stat(path)).size <= CHUNK_BYTES);
-    const rowCount = await hope.prove() ?? "unproven";
-    const scan = await scanCsv(path, options);
-    if (typeof rowCount === "number") assert.equal(scan.kind === "regular" && scan.rowCount, rowCount);
-    return rowCount;
+    return await hope.prove() ?? "unproven";
   } finally {
     await Deno.remove(path);
   }
@@ -36,7 +32,7 @@ function fill(before: number, header = "id,name\n"): string {
   return `${header}${text}7,${"x".repeat(rest - text.length - 3)}\n`;
 }
 
-Deno.test("beginProof() counts rows as the scan does, when a file of one chunk is proven", async () => {
+Deno.test("beginProof() counts rows, when a file of one chunk is proven", async () => {
   assert.equal(await proofOf(`id,name\n${ROW}${ROW}`), 2);
   assert.equal(await proofOf(`id,name\n${ROW}7,pear`), 2);
   assert.equal(await proofOf(`\ufeffid,name\n${ROW}`), 1);

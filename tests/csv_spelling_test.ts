@@ -33,10 +33,26 @@ const SPELLINGS: Readonly<Record<string, { proven: readonly string[]; unproven: 
   "decimal(3,0)": { proven: ["0", "123", "-123"], unproven: ["1234", "1.0", "12."] },
   "decimal(2,2)": { proven: [], unproven: ["0.50", ".50", "0"] },
   date: {
-    proven: ["2023-03-31", "0001-01-01", "9999-12-31", "1000-10-10", "2023-02-30", "2023-99-99"],
+    proven: [
+      "2023-03-31",
+      "0001-01-01",
+      "9999-12-31",
+      "1000-10-10",
+      "2024-02-29",
+      "2000-02-29",
+      "0400-02-29",
+    ],
     unproven: [
       "",
       "0000-01-01",
+      "2023-02-29",
+      "1900-02-29",
+      "2024-02-30",
+      "2023-04-31",
+      "2023-00-10",
+      "2023-13-01",
+      "2023-01-00",
+      "2023-01-32",
       "2023-3-31",
       "2023/03/31",
       "02023-03-31",
@@ -65,7 +81,7 @@ for (const [type, { proven, unproven }] of Object.entries(SPELLINGS)) {
 }
 
 Deno.test("isSpelled() proves rows of as many fields as the header has, when other columns are of any text", () => {
-  const table = compileSpelling([null, typeOf("integer"), null], "|", "'");
+  const table = compileSpelling([null, typeOf("integer"), null], "|", { quote: "'" });
   for (const rows of ["|1|\n", 'a b,"c|1|\n', "é|1|x\n|2|\n"]) {
     assert.ok(isSpelled(table, bytesOf(rows)), rows);
   }
@@ -97,4 +113,36 @@ Deno.test("advance() comes to the same in any pieces, when rows are of any lengt
     }),
     { numRuns: 300 },
   );
+});
+
+Deno.test("isSpelled() proves every day of 800 years and no other, when a date has the right digits", () => {
+  const table = compileSpelling([typeOf("date")], ",");
+  const two = (number: number) => String(number).padStart(2, "0");
+  for (let year = 1700; year < 2500; year++) {
+    for (let month = 0; month <= 13; month++) {
+      const dayCount = month >= 1 && month <= 12 ? new Date(Date.UTC(year, month, 0)).getUTCDate() : 0;
+      for (const day of [0, 1, 10, 28, 29, 30, 31, 32]) {
+        const date = `${year}-${two(month)}-${two(day)}`;
+        assert.equal(isSpelled(table, bytesOf(date)), day >= 1 && day <= dayCount, date);
+      }
+    }
+  }
+});
+
+Deno.test("compileSpelling() gives the start of a row a state of its own, whatever the first column is", () => {
+  for (const type of [null, typeOf("text"), typeOf("integer"), typeOf("date")]) {
+    const table = compileSpelling([type, null], ",");
+    for (const value of ["x", " x", " ", "7", "2"]) {
+      let state = ROW_START;
+      for (const byte of bytesOf(value)) assert.notEqual(state = table[state + byte]!, ROW_START, value);
+    }
+  }
+});
+
+Deno.test("isSpelled() proves rows that end in CRLF, when that is allowed, and no other CR", () => {
+  const table = compileSpelling([typeOf("integer"), null], ",", { allowsCr: true });
+  for (const rows of ["1,x\r\n2,\n", "1,\r\n", "1,x"]) assert.ok(isSpelled(table, bytesOf(rows)), rows);
+  for (const rows of ["1\r,x\n", "1,\rx\n", "1,x\r\r\n", "1\r\n", "\r\n", "1,x\r\n\r\n"]) {
+    assert.ok(!isSpelled(table, bytesOf(rows)), JSON.stringify(rows));
+  }
 });

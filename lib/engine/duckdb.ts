@@ -69,14 +69,13 @@ class DuckdbEngine implements Engine {
     const columns = source.columns.map((name) =>
       `${literal(name)}: ${literal(source.types?.get(name) ?? "VARCHAR")}`
     ).join(", ");
-    // The files hold no quote character and no other line end (see csv_scan.ts), so that quoting can be off: a reader
+    // The files hold no quote character and no other line end (see csv_split.ts), so that quoting can be off: a reader
     // that looks for quotes on several threads has to guess where a row begins.
     const reader = `read_csv([${source.files.map(literal).join(", ")}], auto_detect = false, header = false,
       columns = {${columns}}, skip = ${source.skipLines}, delim = ${literal(source.delimiter)}, quote = '',
       escape = '', new_line = '\\n', ignore_errors = true, filename = true, hive_partitioning = false,
       max_line_size = ${Math.max(LEAST_MAX_LINE_BYTES, source.maxLineBytes + LINE_END_BYTES)})`;
-    const number = source.numbered ? "row_number() OVER () AS line_number, " : "";
-    await this.nameQuery(view, `SELECT ${number}* FROM ${reader}`);
+    await this.nameQuery(view, `SELECT * FROM ${reader}`);
   }
 
   async nameValues(

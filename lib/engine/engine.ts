@@ -50,8 +50,6 @@ export interface TextFiles {
   readonly skipLines: number;
   /** Longest line, in bytes. */
   readonly maxLineBytes: number;
-  /** Adds `line_number`, counted over all files in their order, skipped lines left out. */
-  readonly numbered?: boolean;
 }
 
 /** A value as JSON has it; 64-bit integers and decimals are text, so that they are exact. */

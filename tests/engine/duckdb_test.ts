@@ -244,20 +244,20 @@ Deno.test("nameValues() keeps values exact, also beyond what a JavaScript number
   assert.deepEqual(sum, { total: "9007199254740993.30" });
 });
 
-Deno.test("nameText() reads fields as they are, in the order of files and lines", async () => {
+Deno.test("nameText() reads fields as they are, with the file that each row is from", async () => {
   await using under = await openTemporary();
   const { engine, folder } = under;
   const files = [join(folder, "2.csv"), join(folder, "1.csv")];
   await Deno.writeTextFile(files[0]!, 'a;b\n007; x \n;\n"q";\'\n');
   await Deno.writeTextFile(files[1]!, "a;b\n1.0;last");
   const source = { files, delimiter: ";", columns: ["@0", "@1"], skipLines: 1, maxLineBytes: 100 };
-  await engine.nameText("given", { ...source, numbered: true });
-  const rows = await engine.query(`SELECT line_number, filename, "@0", "@1" FROM given ORDER BY line_number`);
+  await engine.nameText("given", source);
+  const rows = await engine.query(`SELECT filename, "@0", "@1" FROM given ORDER BY ALL NULLS FIRST`);
   assert.deepEqual(rows.map((row) => Object.values(row)), [
-    ["1", files[0], "007", " x "],
-    ["2", files[0], null, null],
-    ["3", files[0], '"q"', "'"],
-    ["4", files[1], "1.0", "last"],
+    [files[1], "1.0", "last"],
+    [files[0], null, null],
+    [files[0], '"q"', "'"],
+    [files[0], "007", " x "],
   ]);
 });
 

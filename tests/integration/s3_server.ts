@@ -24,8 +24,8 @@ import type { S3Config } from "../../lib/store/s3.ts";
 import { goProgram } from "../support/programs.ts";
 import { freePort } from "./free_port.ts";
 
-/** A version whose builds were seen to work; a newer one has to be tried. */
-const PACKAGE = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
+/** The server: a version whose builds were seen to work; a newer one has to be tried. */
+export const VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 /** How long the server may take to start; it takes 0.3 s. */
 const START_TIMEOUT_MS = 30_000;
 const CREDENTIALS = { accessKeyId: "canary-access-key", secretAccessKey: "canary-secret-key" };
@@ -235,5 +235,5 @@ async function copyFolder(from: string, to: string): Promise<void> {
 
 /** Path of the server's program. */
 function findServer(): Promise<string> {
-  return goProgram("versitygw", PACKAGE);
+  return goProgram("versitygw", VERSITYGW);
 }

@@ -65,6 +65,12 @@ function checkHosts({ store, database, workDir }: Config, documents: readonly Do
     ? `${store.bucket}.s3.${store.region}.amazonaws.com:443`
     : new URL(store.endpoint).host;
   if (!allowed("STORE_HOSTS").includes(endpoint)) problems.push(`the stages may not connect to ${endpoint}`);
+  const { annotations } =
+    named(documents, "ServiceAccount", nightOf(documents).spec?.serviceAccountName)?.metadata ?? {};
+  const tokenService = `sts.${store.region}.amazonaws.com:443`;
+  if (annotations?.["eks.amazonaws.com/role-arn"] && !allowed("STORE_HOSTS").includes(tokenService)) {
+    problems.push(`the stages may not connect to ${tokenService}, which gives them their role`);
+  }
   const server = `${database.host}:${database.port}`;
   if (allowed("DATABASE_HOSTS").join() !== server) {
     problems.push(`the stages may not connect to ${server} alone`);

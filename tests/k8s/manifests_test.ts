@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { checkAll } from "./check.ts";
-import { cronJobOf, type Document } from "./documents.ts";
+import { all, cronJobOf, type Document } from "./documents.ts";
 import { FAULTS } from "./faults.ts";
 import { nameOf, render, RENDERINGS } from "./render.ts";
 import { typeProblems } from "./type_check.ts";
@@ -28,6 +28,14 @@ Deno.test("production pins the image by digest, and as it is can run nowhere", a
   const documents = await render({ folder: "overlays/production", components: [] });
   const { image } = cronJobOf(documents).spec?.jobTemplate.spec?.template.spec?.containers[0] ?? {};
   assert.equal(image, `registry.example.com/nightly-marts@sha256:${"0".repeat(64)}`);
+});
+
+Deno.test("a role whose token service the stages may not connect to is found", async () => {
+  const documents = await render({ folder: "overlays/production", components: [] });
+  const hosts = all(documents, "ConfigMap").find(({ metadata }) => /hosts/.test(metadata?.name ?? ""));
+  assert.ok(hosts?.data?.store);
+  hosts.data.store = hosts.data.store.replace("sts.eu-central-1", "sts.us-east-1");
+  assert.match((await checkAll(documents)).join(), /may not connect to sts.eu-central-1.amazonaws.com:443/);
 });
 
 Deno.test("each fault is found", async (test) => {

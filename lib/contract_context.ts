@@ -1,0 +1,74 @@
+/**
+ * What the parts of the contract check share.
+ *
+ * @module
+ */
+import type { Config } from "./config_schema.ts";
+import type { BoundHeader } from "./contract_sql.ts";
+import type { Engine, Written } from "./engine/engine.ts";
+import type { Log } from "./log.ts";
+import type { SourceFile } from "./manifest.ts";
+import type { ProgressStep } from "./progress.ts";
+
+/** What the check needs. */
+export interface CheckContext {
+  /** The run's configuration. */
+  readonly config: Config;
+  /** With the dimensions as views. */
+  readonly engine: Engine;
+  /** Absolute; paths of files are relative to it. */
+  readonly runFolder: string;
+  /** Stops the check. */
+  readonly signal: AbortSignal;
+  /** Advanced by one for every file. */
+  readonly step: ProgressStep;
+  /** What happens, for the operator. */
+  readonly log: Log;
+}
+
+/** A file that has a header with everything in it. */
+export interface ReadableFile {
+  /** Its document, in which the check fills in what becomes of it. */
+  readonly file: SourceFile;
+  /** Bound to the contract. */
+  readonly header: BoundHeader;
+  /** Rows after the header, as counted by a scan. */
+  readonly rowCount: number;
+}
+
+/** What a check wrote, as Parquet. */
+export interface Checked {
+  /** Rows of accepted files, as `acceptedRowsSql` gives them. */
+  readonly accepted: Written;
+  /** Rejected rows, as `rejectsSql` gives them. */
+  readonly rejects: Written;
+}
+
+/** Writes what a query gives as Parquet. */
+export function writeParquet(
+  sql: string,
+  folder: string,
+  { engine, step }: CheckContext,
+  partitionBy?: readonly string[],
+): Promise<Written> {
+  const target = {
+    folder,
+    format: "parquet",
+    fileName: "part-{i}",
+    ...(partitionBy ? { partitionBy } : {}),
+  } as const;
+  return engine.write(sql, target, (share) => step.update(share));
+}
+
+/** Several results as one. */
+export function joinWritten(parts: readonly Written[]): Written {
+  return {
+    rowCount: parts.reduce((sum, part) => sum + part.rowCount, 0),
+    files: parts.flatMap((part) => part.files),
+  };
+}
+
+/** Rejects a file as a whole. */
+export function rejectFile(file: SourceFile, reason: string, detail: string): void {
+  Object.assign(file, { status: "rejected", reason, detail });
+}

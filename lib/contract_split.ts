@@ -1,0 +1,257 @@
+/**
+ * The check of files of which not every row is proven: their rows are split, and those of files with the same layout
+ * come together in two files, one that is read typed, and one of which each value is looked at.
+ *
+ * @module
+ */
+import type { Buffer } from "node:buffer";
+import { join } from "node:path";
+import { type CheckContext, type ReadableFile, rejectFile, writeParquet } from "./contract_context.ts";
+import type { Layout, Layouts } from "./contract_layouts.ts";
+import {
+  acceptedRowsSql,
+  type BoundHeader,
+  type HeaderFault,
+  judgedSql,
+  linesOfSql,
+  normalisedColumns,
+  normalisedTypes,
+  rejectsSql,
+  restSql,
+  sortedSql,
+} from "./contract_sql.ts";
+import { FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
+import { addedLineBytes, copiedLineBytes, RowWriter } from "./csv_normalised.ts";
+import { type SplitCsv, splitCsv } from "./csv_split.ts";
+import { nameWithin, type Written } from "./engine/engine.ts";
+import type { SourceFile } from "./manifest.ts";
+
+/** Rows after which the engine begins to read, while further files are split. */
+const BATCH_ROWS = 4_000_000;
+
+/** What became of split files. */
+export interface SplitResult {
+  /** Those that were not rejected as a whole. */
+  readonly files: readonly ReadableFile[];
+  /** As Parquet; see `acceptedRowsSql`. */
+  readonly accepted: readonly Written[];
+  /** As Parquet; see `rejectsSql`. */
+  readonly rejects: readonly Written[];
+}
+
+/** Rows of files with the same layout. */
+interface Batch {
+  readonly header: BoundHeader;
+  readonly files: SourceFile[];
+  /** Where its files and folders lie, less what each is called. */
+  readonly path: string;
+  provenCount: number;
+  oddCount: number;
+}
+
+/** Splits files, and has the engine read what has come together. */
+export class Splitting implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #layouts: Layouts;
+  readonly #buffer: Buffer;
+  readonly #context: CheckContext;
+  readonly #proven: RowWriter;
+  readonly #odd: RowWriter;
+  readonly #files: ReadableFile[] = [];
+  readonly #accepted: Written[] = [];
+  readonly #rejects: Written[] = [];
+  #batches = new Map<string, Batch>();
+  #batchCount = 0;
+  #rowCount = 0;
+  /** The engine works on one thing at a time. */
+  #work: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Nothing is begun.
+   *
+   * @param folder Absolute; takes the results.
+   * @param buffer For reading, as `readChunks` needs it.
+   */
+  constructor(folder: string, layouts: Layouts, buffer: Buffer, context: CheckContext) {
+    this.#folder = folder;
+    this.#layouts = layouts;
+    this.#buffer = buffer;
+    this.#context = context;
+    this.#proven = new RowWriter(context.config.csv);
+    this.#odd = new RowWriter(context.config.csv);
+  }
+
+  /** What the engine does before. */
+  after(work: Promise<unknown>): void {
+    this.#work = work;
+    work.catch(() => {});
+  }
+
+  /** Splits a file; its status is filled in where it is rejected as a whole. */
+  async add(file: SourceFile): Promise<void> {
+    const { config: { csv }, runFolder, signal } = this.#context;
+    const options = { ...csv, buffer: this.#buffer, signal };
+    const begun: { layout?: Layout | HeaderFault; batch?: Batch } = {};
+    const found = await splitCsv(join(runFolder, file.content ?? ""), options, (names) => {
+      const layout = begun.layout = this.#layouts.of(names);
+      if ("reason" in layout) return null;
+      const batch = begun.batch = this.#batchOf(layout);
+      this.#proven.begin(provenOf(batch), file.id);
+      this.#odd.begin(oddOf(batch), file.id);
+      return { table: layout.copied, proven: this.#proven, odd: this.#odd };
+    });
+    const { layout, batch } = begun;
+    if (found.kind === "rows" && batch) {
+      const rowCount = found.provenCount + found.oddCount;
+      batch.files.push(file);
+      batch.provenCount += found.provenCount;
+      batch.oddCount += found.oddCount;
+      this.#files.push({ file, header: batch.header, rowCount });
+      this.#rowCount += rowCount;
+      if (this.#rowCount >= BATCH_ROWS) this.#beginReading();
+    } else if (found.kind === "header" && layout && "reason" in layout) {
+      if ("columns" in layout) file.columns = layout.columns;
+      rejectFile(file, layout.reason, layout.detail);
+    } else {
+      rejectUnreadable(file, found);
+    }
+  }
+
+  /** Waits for the engine. */
+  async end(): Promise<SplitResult> {
+    this.#beginReading();
+    await this.#work;
+    return { files: this.#files, accepted: this.#accepted, rejects: this.#rejects };
+  }
+
+  /** The engine must not be closed while it works. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#work.catch(() => {});
+  }
+
+  #batchOf({ key, header }: Layout): Batch {
+    let batch = this.#batches.get(key);
+    if (batch === undefined) {
+      const path = join(this.#folder, String(++this.#batchCount));
+      batch = { header, files: [], path, provenCount: 0, oddCount: 0 };
+      this.#batches.set(key, batch);
+    }
+    return batch;
+  }
+
+  #beginReading(): void {
+    const batches = [...this.#batches.values()];
+    this.#batches = new Map();
+    this.#rowCount = 0;
+    this.after(this.#work.then(async () => {
+      for (const batch of batches) await this.#read(batch);
+    }));
+  }
+
+  async #read(batch: Batch): Promise<void> {
+    const { files, path, header, oddCount } = batch;
+    const { engine, config: { contract, csv } } = this.#context;
+    await engine.nameValues(
+      "source",
+      { source_key: "VARCHAR", file_id: "BIGINT" },
+      files.map(({ key, id }) => ({ source_key: key, file_id: id })),
+    );
+    const lines: string[] = [];
+    const restCount = await this.#readProven(batch);
+    if (restCount > 0) {
+      await this.#nameLines("proven_lines", provenOf(batch), copiedLineBytes(csv.maxRowBytes));
+      lines.push(linesOfSql("proven_lines", "rest"));
+    }
+    if (oddCount > 0) {
+      await this.#nameLines("odd_lines", oddOf(batch), addedLineBytes(csv.maxRowBytes));
+      lines.push('SELECT "@text" FROM odd_lines');
+    }
+    if (lines.length > 0) {
+      await engine.nameQuery("lines", lines.join(" UNION ALL "));
+      const judged = await this.#write(judgedSql("lines", header, contract, csv.delimiter), `${path}-judged`);
+      assertCount(judged, restCount + oddCount);
+      await engine.nameParquet("judged", judged.files);
+      this.#accepted.push(await this.#write(acceptedRowsSql("judged", header), `${path}-accepted`));
+      this.#rejects.push(await this.#write(rejectsSql("judged", header, contract), `${path}-rejects`));
+    }
+    // They are as large as all the others together.
+    for (const name of [provenOf(batch), oddOf(batch), `${path}-judged`]) {
+      await Deno.remove(name, { recursive: true }).catch(() => {});
+    }
+  }
+
+  /** Reads proven rows typed; names those that are not accepted `rest`, and gives how many there are. */
+  async #readProven(batch: Batch): Promise<number> {
+    if (batch.provenCount === 0) return 0;
+    const { header, path } = batch;
+    const { engine, config: { contract, csv } } = this.#context;
+    await engine.nameText("proven_rows", {
+      files: [provenOf(batch)],
+      delimiter: FIELD_SEPARATOR,
+      columns: normalisedColumns(header.width),
+      types: normalisedTypes(header),
+      skipLines: 0,
+      maxLineBytes: copiedLineBytes(csv.maxRowBytes),
+    });
+    const folder = `${path}-sorted`;
+    const sorted = await this.#write(sortedSql("proven_rows", header, contract), folder, ["@accepted"]);
+    assertCount(sorted, batch.provenCount);
+    // A folder for each value, whose name is escaped.
+    const of = (isAccepted: boolean) =>
+      sorted.files.filter((file) => nameWithin(folder, file).includes(`accepted=${isAccepted}/`));
+    const rest = of(false);
+    let restCount = 0;
+    if (rest.length > 0) {
+      await engine.nameParquet("rest_rows", rest);
+      await engine.nameQuery("rest", restSql("rest_rows"));
+      const [counted] = await engine.query("SELECT count(*) AS row_count FROM rest");
+      restCount = Number(counted?.row_count);
+    }
+    this.#accepted.push({ rowCount: sorted.rowCount - restCount, files: of(true) });
+    return restCount;
+  }
+
+  #write(sql: string, folder: string, partitionBy?: readonly string[]): Promise<Written> {
+    return writeParquet(sql, folder, this.#context, partitionBy);
+  }
+
+  /** Names the lines of a normalised file as they stand. */
+  async #nameLines(view: string, file: string, maxLineBytes: number): Promise<void> {
+    await this.#context.engine.nameText(view, {
+      files: [file],
+      delimiter: NO_DELIMITER,
+      columns: ["@text"],
+      skipLines: 0,
+      maxLineBytes,
+    });
+  }
+}
+
+/** Where the proven rows of a batch are. */
+function provenOf({ path }: Batch): string {
+  return `${path}.proven`;
+}
+
+/** Where the other rows of a batch are. */
+function oddOf({ path }: Batch): string {
+  return `${path}.odd`;
+}
+
+/** The reader takes every row that was given to it. */
+function assertCount({ rowCount }: Written, expected: number): void {
+  if (rowCount !== expected) throw new Error(`${expected} rows were split off, but ${rowCount} read`);
+}
+
+function rejectUnreadable(file: SourceFile, found: SplitCsv): void {
+  switch (found.kind) {
+    case "empty":
+      return rejectFile(file, "empty_file", found.detail);
+    case "not_utf8":
+      return rejectFile(file, "not_utf8", "it is not UTF-8 text");
+    case "malformed":
+      file.line = found.line;
+      return rejectFile(file, "malformed_csv", `line ${found.line}: ${found.detail}`);
+    default:
+      throw new TypeError(`${file.key} was begun, but is neither read nor rejected`);
+  }
+}

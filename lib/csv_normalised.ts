@@ -1,0 +1,262 @@
+/**
+ * The form in which rows are given to the engine: each is one line that can only be read in one way.
+ *
+ * A row becomes `file ␟ line ␟ raw ␟ field ␟ field …` and a line end, where ␟ is the unit separator: `file` is the
+ * number of its source file; `line` its first line there; `raw` its text, left empty where the fields joined by the
+ * delimiter are that text; the fields are without quoting. Line ends, separators and the like within a value are
+ * written as an escape of two characters, which {@linkcode unescapeSql} takes back.
+ *
+ * @module
+ */
+import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
+import type { CsvDialect, CsvRow } from "./csv_row.ts";
+import { ROW_START, type SpellingTable, UNPROVEN } from "./csv_spelling.ts";
+
+/** An escape takes two bytes, and a row stands in a line twice at most: as raw text and as fields. */
+const GROWTH = 4;
+/** Of a file's or a line's number at most. */
+const DIGITS = 16;
+/** Two numbers and three separators. */
+const HEAD_BYTES = 2 * DIGITS + 3;
+/** Lines are collected to about this many bytes before they are written; a longer one gets more. */
+const BUFFER_BYTES = 4 * 1024 * 1024;
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  "\n": "n",
+  "\r": "r",
+  "\0": "z",
+  [NO_DELIMITER]: "d",
+  [FIELD_SEPARATOR]: "s",
+  [ESCAPE]: "e",
+};
+const LF = 0x0a;
+const CR = 0x0d;
+const ZERO = 0x30;
+const NINE = 0x39;
+const ESCAPE_BYTE = ESCAPE.charCodeAt(0);
+const SEPARATOR_BYTE = FIELD_SEPARATOR.charCodeAt(0);
+/** By each byte, the second character of its escape; 0 where it needs none. */
+const ESCAPE_CODES = Uint8Array.from(
+  { length: 256 },
+  (_, byte) => ESCAPES[String.fromCharCode(byte)]?.charCodeAt(0) ?? 0,
+);
+/** Characters that text really has; each look for one of the others would cost as much as for these. */
+const COMMON = ["\n", "\r"];
+
+/** SQL that takes the escapes back from a text expression. */
+export function unescapeSql(expression: string): string {
+  const escaped = (code: string) => `chr(${ESCAPE_BYTE}) || '${code}'`;
+  // The escape character itself comes last.
+  const unescape = (characters: readonly string[]) =>
+    characters.reduce(
+      (sql, character) =>
+        `replace(${sql}, ${escaped(ESCAPES[character] ?? "")}, chr(${character.charCodeAt(0)}))`,
+      expression,
+    );
+  const all = Object.keys(ESCAPES);
+  const rare = all.filter((character) => !COMMON.includes(character))
+    .map((character) => `contains(${expression}, ${escaped(ESCAPES[character] ?? "")})`);
+  return `CASE WHEN NOT contains(${expression}, chr(${ESCAPE_BYTE})) THEN ${expression}
+    WHEN ${rare.join(" OR ")} THEN ${unescape(all)} ELSE ${unescape(COMMON)} END`;
+}
+
+/** Bytes of a line at most, for a row of so many that was copied. */
+export function copiedLineBytes(maxRowBytes: number): number {
+  return HEAD_BYTES + maxRowBytes;
+}
+
+/** The same for a row that was added. */
+export function addedLineBytes(maxRowBytes: number): number {
+  return HEAD_BYTES + GROWTH * maxRowBytes;
+}
+
+/** Adds the rows of one source file after the other to files of this form; those of a file that fails are taken back. */
+export class RowWriter {
+  /** Rows of the source file so far. */
+  rowCount = 0;
+  readonly #delimiter: number;
+  /** What each byte of a proven row becomes: a branch in its place would be mispredicted at every field. */
+  readonly #copied: Uint8Array;
+  readonly #maxRowBytes: number;
+  #path = "";
+  #file: Deno.FsFile | null = null;
+  /** Bytes of the file before the source file's. */
+  #sizeBytes = 0;
+  /** The number of the source file and a separator. */
+  #head: Uint8Array = new Uint8Array();
+  /** What is not written yet: put together byte by byte, since as one growing text it would cost five times that. */
+  #bytes = new Uint8Array(BUFFER_BYTES);
+  #length = 0;
+
+  /** For source files of one dialect. */
+  constructor({ delimiter, maxRowBytes }: CsvDialect) {
+    this.#delimiter = delimiter.charCodeAt(0);
+    this.#copied = Uint8Array.from(
+      { length: 256 },
+      (_, byte) => byte === this.#delimiter ? SEPARATOR_BYTE : byte,
+    );
+    this.#maxRowBytes = maxRowBytes;
+  }
+
+  /**
+   * Begins a source file.
+   *
+   * @param path Where its rows are added; made where it is missing, by the first row.
+   */
+  begin(path: string, fileId: number): void {
+    this.#path = path;
+    this.#head = new TextEncoder().encode(`${fileId}${FIELD_SEPARATOR}`);
+    this.rowCount = this.#length = 0;
+  }
+
+  /** Writes what was added of the source file. */
+  commit(): void {
+    this.#flush();
+    this.#close();
+  }
+
+  /** Takes back what was added of the source file. */
+  rollback(): void {
+    this.#file?.truncateSync(this.#sizeBytes);
+    this.#close();
+    this.rowCount = this.#length = 0;
+  }
+
+  /**
+   * Copies rows, each of one line, as far as a table proves them; their lines end in LF then.
+   *
+   * @param source Ends in a NUL, which no table allows.
+   * @param line Of the first row.
+   * @returns Where in the source the first row begins that is not proven, or not whole.
+   */
+  copyProven(source: Uint8Array, start: number, line: number, table: SpellingTable): number {
+    const digits = new Digits(line), copied = this.#copied;
+    let from = start;
+    while (true) {
+      const bytes = this.#reserve(HEAD_BYTES + source.length - from);
+      let read = from, written = digits.copyTo(bytes, this.#putHead());
+      bytes[written++] = SEPARATOR_BYTE;
+      bytes[written++] = SEPARATOR_BYTE;
+      let state = ROW_START;
+      do {
+        const byte = source[read++]!;
+        state = table[state + byte]!;
+        bytes[written++] = copied[byte]!;
+      } while (state > ROW_START);
+      if (state === UNPROVEN || read - 1 - from > this.#maxRowBytes) return from;
+      if (bytes[written - 2] === CR) bytes[written-- - 2] = LF;
+      from = read;
+      this.#length = written;
+      this.rowCount++;
+      digits.increment();
+    }
+  }
+
+  /** Adds a row of one line without quotes. */
+  addPlain(line: number, text: Uint8Array): void {
+    this.#reserve(HEAD_BYTES + 2 * text.length + 1);
+    this.#beginRow(line);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    bytes[at++] = SEPARATOR_BYTE;
+    for (const byte of text) {
+      const code = ESCAPE_CODES[byte]!;
+      if (code !== 0) bytes[at++] = ESCAPE_BYTE;
+      bytes[at++] = byte === this.#delimiter ? SEPARATOR_BYTE : code === 0 ? byte : code;
+    }
+    bytes[at++] = LF;
+    this.#length = at;
+  }
+
+  /** Adds a row; its text is latin-1, a character for each byte. */
+  add(line: number, { raw, fields }: CsvRow): void {
+    const characters = fields.reduce((sum, field) => sum + field.length, raw.length);
+    this.#reserve(HEAD_BYTES + 2 * characters + fields.length + 1);
+    this.#beginRow(line);
+    this.#put(raw);
+    for (const field of fields) {
+      this.#bytes[this.#length++] = SEPARATOR_BYTE;
+      this.#put(field);
+    }
+    this.#bytes[this.#length++] = LF;
+  }
+
+  #beginRow(line: number): void {
+    this.rowCount++;
+    this.#length = this.#putHead();
+    this.#put(String(line));
+    this.#bytes[this.#length++] = SEPARATOR_BYTE;
+  }
+
+  /** Gives where it ends. */
+  #putHead(): number {
+    const bytes = this.#bytes, head = this.#head;
+    let at = this.#length;
+    for (let i = 0; i < head.length; i++) bytes[at++] = head[i]!;
+    return at;
+  }
+
+  #put(text: string): void {
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let i = 0; i < text.length; i++) {
+      const byte = text.charCodeAt(i);
+      const code = ESCAPE_CODES[byte]!;
+      if (code !== 0) bytes[at++] = ESCAPE_BYTE;
+      bytes[at++] = code === 0 ? byte : code;
+    }
+    this.#length = at;
+  }
+
+  /** Makes room for so many more bytes. */
+  #reserve(sizeBytes: number): Uint8Array {
+    if (this.#length + sizeBytes > this.#bytes.length) {
+      this.#flush();
+      if (sizeBytes > this.#bytes.length) this.#bytes = new Uint8Array(sizeBytes);
+    }
+    return this.#bytes;
+  }
+
+  #flush(): void {
+    if (this.#length === 0) return;
+    if (this.#file === null) {
+      this.#file = Deno.openSync(this.#path, { append: true, create: true });
+      this.#sizeBytes = this.#file.statSync().size;
+    }
+    for (let written = 0; written < this.#length;) {
+      written += this.#file.writeSync(this.#bytes.subarray(written, this.#length));
+    }
+    this.#length = 0;
+  }
+
+  #close(): void {
+    this.#file?.close();
+    this.#file = null;
+  }
+}
+
+/** A number that is counted up in its decimal digits, which costs a tenth of writing each one anew. */
+class Digits {
+  readonly #digits = new Uint8Array(DIGITS).fill(ZERO);
+  /** Where the first one stands that is not a leading zero. */
+  #first: number;
+
+  constructor(number: number) {
+    const text = String(number);
+    this.#first = DIGITS - text.length;
+    for (let i = 0; i < text.length; i++) this.#digits[this.#first + i] = text.charCodeAt(i);
+  }
+
+  increment(): void {
+    let i = DIGITS - 1;
+    while (this.#digits[i] === NINE) this.#digits[i--] = ZERO;
+    this.#digits[i]!++;
+    if (i < this.#first) this.#first = i;
+  }
+
+  /** Gives where they end. */
+  copyTo(target: Uint8Array, at: number): number {
+    for (let i = this.#first; i < DIGITS; i++) target[at++] = this.#digits[i]!;
+    return at;
+  }
+}

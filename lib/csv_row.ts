@@ -1,0 +1,96 @@
+/**
+ * One row of a CSV file, put together from its lines.
+ *
+ * What RFC 4180 leaves open is text: a quote within an unquoted field, and whatever follows a closing quote (the
+ * field is then taken as it stands, quotes included).
+ *
+ * @module
+ */
+
+/** How a source file is written. */
+export interface CsvDialect {
+  /** One ASCII character. */
+  readonly delimiter: string;
+  /** One ASCII character. */
+  readonly quote: string;
+  /** Longest row, without its line end. */
+  readonly maxRowBytes: number;
+}
+
+/** A row as it is read. */
+export interface CsvRow {
+  /** Its text, line ends within it included. */
+  readonly raw: string;
+  /** Without quoting. */
+  readonly fields: readonly string[];
+}
+
+/** What stands at the end of a line; nothing at the end of a file. */
+export type LineEnd = "\n" | "\r\n" | "";
+
+/** Puts one row together from its lines, each character looked at once. */
+export class RowParser {
+  readonly #dialect: CsvDialect;
+  readonly #fields: string[] = [];
+  #raw = "";
+  /** Text of the quoted field that is still open, with its quotes taken back; `null` outside quotes. */
+  #quoted: string | null = null;
+  /** Raw text of that field in the lines before this one: looking it up in the whole row would copy the row each time. */
+  #before = "";
+
+  /** For one row. */
+  constructor(dialect: CsvDialect) {
+    this.#dialect = dialect;
+  }
+
+  /** Bytes so far, where the text is latin-1. */
+  get length(): number {
+    return this.#raw.length;
+  }
+
+  /** Takes the next line; the row where it ends there, `null` where a quote is still open. */
+  push(content: string, end: LineEnd): CsvRow | null {
+    const { delimiter, quote } = this.#dialect;
+    this.#raw += content;
+    let at = 0, fieldStart = 0;
+    while (true) {
+      if (this.#quoted === null) {
+        fieldStart = at;
+        if (content[at] === quote) {
+          this.#quoted = this.#before = "";
+          at++;
+        } else {
+          const next = content.indexOf(delimiter, at);
+          this.#fields.push(next < 0 ? content.slice(at) : content.slice(at, next));
+          if (next < 0) return this.#row();
+          at = next + 1;
+          continue;
+        }
+      }
+      const close = content.indexOf(quote, at);
+      if (close < 0) {
+        this.#quoted += content.slice(at) + end;
+        this.#before += content.slice(fieldStart) + end;
+        this.#raw += end;
+        return null;
+      }
+      this.#quoted += content.slice(at, close);
+      if (content[close + 1] === quote) {
+        this.#quoted += quote;
+        at = close + 2;
+        continue;
+      }
+      const next = content.indexOf(delimiter, close + 1);
+      const stop = next < 0 ? content.length : next;
+      const stray = stop > close + 1;
+      this.#fields.push(stray ? this.#before + content.slice(fieldStart, stop) : this.#quoted ?? "");
+      this.#quoted = null;
+      if (next < 0) return this.#row();
+      at = next + 1;
+    }
+  }
+
+  #row(): CsvRow {
+    return { raw: this.#raw, fields: this.#fields };
+  }
+}

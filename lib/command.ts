@@ -4,6 +4,7 @@
  *
  * @module
  */
+import nodeProcess from "node:process";
 import { fileURLToPath } from "node:url";
 import { type Compact, compactSummary, fitSummary } from "./compact_summary.ts";
 import type { Config } from "./config_schema.ts";
@@ -22,7 +23,7 @@ import {
   UnavailableError,
 } from "./errors.ts";
 import { type Flags, outputOf, parseAction, parseFlags, type Usage } from "./flags.ts";
-import { type Lines, openLines } from "./lines.ts";
+import { type LineLevel, type Lines, openLines } from "./lines.ts";
 import { openLog } from "./log.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Position } from "./position.ts";
@@ -33,7 +34,9 @@ import { Session, type World } from "./session.ts";
 import { openFolderStore } from "./store/folder.ts";
 import { ObjectError, type ObjectStore } from "./store/store.ts";
 import { NO_RUN, renderSummary, summarise, summariseError, summariseFailure } from "./summary.ts";
-import { openTerminal, type Terminal } from "./terminal.ts";
+import { NO_TELEMETRY, openTelemetry, type Telemetry } from "./telemetry.ts";
+import { openTerminal, redirectConsole, type Terminal } from "./terminal.ts";
+import { visible } from "./visible.ts";
 
 /** A task that runs stages. */
 export interface Task extends Usage {
@@ -130,6 +133,7 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
     if (request.kind === "help") Deno.exit(ExitCode.ok);
     const { flags } = request;
     process.terminationLog = flags.terminationLog ?? null;
+    process.telemetry = await openTelemetry(position, redactor);
     const log = await openLog(lines, flags.logLevel);
     const world = { ...realWorld(redactor), ...parts };
     const progress = openProgress(terminal, log, world.monotonic);
@@ -140,7 +144,10 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
       dryRun: flags.dryRun ?? false,
       leaseOwner: readEnv("ETL_LEASE_OWNER") || null,
     };
-    await using session = new Session(options, world, { log, progress, redactor, signal, position });
+    const { telemetry } = process;
+    const surroundings = { log, progress, redactor, signal, position, telemetry };
+    await using session = new Session(options, world, surroundings);
+    process.endingOf = (error) => task.ending?.({ error }) ?? nightEnding(session, { error });
     Deno.exit(await runTask(task, session, flags, { ...process, signal }));
   } catch (error) {
     Deno.exit(reportFailure(error, process));
@@ -188,12 +195,14 @@ interface CommandProcess {
   readonly lines: Lines;
   readonly redactor: Redactor;
   readonly position: Position;
+  /** None until it is open. */
+  telemetry: Telemetry;
   /** Whether stdout takes JSON and nothing else. */
   readonly isJson: boolean;
   /** Of `--termination-log`, once it is known. */
   terminationLog: string | null;
-  /** What is said of a failure before there is a run. */
-  endingOf(error: unknown): Ending;
+  /** What is said of a failure: of the run, once there may be one. */
+  endingOf: (error: unknown) => Ending;
 }
 
 function beginProcess(name: string, endingOf: CommandProcess["endingOf"]): CommandProcess {
@@ -201,16 +210,24 @@ function beginProcess(name: string, endingOf: CommandProcess["endingOf"]): Comma
   const redactor = new Redactor();
   const terminal = openTerminal(redactor, { bar: logFormat === "text" });
   const position: Position = { runId: null, stage: name, attempt: null };
-  const lines = openLines(terminal, { format: logFormat, position, now: () => new Date() });
+  const within: Telemetry["within"] = (work) => process.telemetry.within(work);
+  const options = { format: logFormat, position, telemetry: { within }, now: () => new Date() };
   const process: CommandProcess = {
     terminal,
-    lines,
+    lines: openLines(terminal, options),
     redactor,
     position,
+    telemetry: NO_TELEMETRY,
     isJson,
     terminationLog: null,
     endingOf,
   };
+  const note = (level: LineLevel, text: string) =>
+    process.lines.write({ timestamp: Date.now(), level, message: visible(text), properties: {} });
+  redirectConsole((level, text) => note(level === "warn" ? "warning" : level, text));
+  // Else Node's part of the runtime would print them, past the console.
+  nodeProcess.removeAllListeners("warning");
+  nodeProcess.on("warning", (warning: Error) => note("warning", String(warning)));
   // Else the runtime itself would print what was thrown, with all that is in it.
   for (const type of ["error", "unhandledrejection"] as const) {
     globalThis.addEventListener(type, (event) => {
@@ -227,7 +244,7 @@ function onSignal(stop: (reason: InterruptedError) => void): void {
   }
 }
 
-/** Says what ended a process that has no run to tell of; gives the exit code. */
+/** Says what ended a process outside of a run; gives the exit code. */
 function reportFailure(error: unknown, process: CommandProcess): ExitCode {
   const { terminal, lines, isJson, endingOf } = process;
   const ending = endingOf(error);
@@ -260,12 +277,11 @@ async function runTask(
   process: CommandProcess & { readonly signal: AbortSignal },
 ): Promise<ExitCode> {
   const { terminal, lines, isJson, signal } = process;
-  const endingOf = task.ending?.bind(task) ?? ((failure) => nightEnding(session, failure));
   try {
     await task.run(session, flags);
     if (task.releaseLease || session.manifest?.work === "nothing") await session.releaseLease();
     await session[Symbol.asyncDispose]();
-    const ending = endingOf(null);
+    const ending = task.ending?.(null) ?? nightEnding(session, null);
     const { summary, text } = ending;
     if (isJson) {
       terminal.printJson(summary);
@@ -279,7 +295,7 @@ async function runTask(
     // What failed because of the signal failed for the signal's reason.
     const error = signal.aborted ? signal.reason : failureOf(thrown);
     await closeAfterFailure(session, signal, lines.writeFailure);
-    const ending = endingOf({ error });
+    const ending = process.endingOf(error);
     lines.writeFailure(describe(error));
     if (isJson) terminal.printJson(ending.summary);
     else terminal.print(ending.text);

@@ -13,6 +13,7 @@ import type { Manifest } from "./manifest.ts";
 import type { Progress } from "./progress.ts";
 import type { Redactor } from "./redactor.ts";
 import type { ObjectStore } from "./store/store.ts";
+import type { FileTracer } from "./telemetry.ts";
 import type { WorkDir } from "./workdir.ts";
 
 /** What every stage has. */
@@ -21,6 +22,8 @@ export interface StageContext {
   readonly log: Log;
   /** How far a long step is. */
   readonly progress: Progress;
+  /** For what works file by file. */
+  readonly telemetry: FileTracer;
   /** Aborted by SIGINT and SIGTERM, with the `InterruptedError` as its reason. */
   readonly signal: AbortSignal;
 }

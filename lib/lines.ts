@@ -8,7 +8,8 @@
  */
 import { messageOf } from "./errors.ts";
 import type { Position } from "./position.ts";
-import type { Terminal } from "./terminal.ts";
+import type { Telemetry } from "./telemetry.ts";
+import type { ConsoleLevel, Terminal } from "./terminal.ts";
 
 /** Formats that can be chosen with `--log-format`. */
 export const LOG_FORMATS = ["text", "json"] as const;
@@ -18,6 +19,16 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 
 /** How bad something is, from the least to the most. */
 export type LineLevel = "trace" | "debug" | "info" | "warning" | "error" | "fatal";
+
+/** The same for the console. */
+const LEVELS: Readonly<Record<LineLevel, ConsoleLevel>> = {
+  trace: "debug",
+  debug: "debug",
+  info: "info",
+  warning: "warn",
+  error: "error",
+  fatal: "error",
+};
 
 /** A record of the log. */
 export interface LogLine {
@@ -41,36 +52,43 @@ export interface Lines {
   writeSummary(summary: object): void;
 }
 
+/** What the lines of a process are made with. */
+export interface LineOptions {
+  /** On standard error; the exporter of logs always gets JSON. */
+  readonly format: LogFormat;
+  /** Said by each line. */
+  readonly position: Position;
+  /** Puts exported lines into the run's trace. */
+  readonly telemetry: Pick<Telemetry, "within">;
+  /** The clock, for what is no record of the log. */
+  readonly now: () => Date;
+}
+
 /** Lines of one process. */
-export function openLines(
-  terminal: Terminal,
-  { format, position, now }: { format: LogFormat; position: Position; now: () => Date },
-): Lines {
-  const writeRecord = (level: LineLevel, message: string, rest: object, timestamp = now().getTime()) =>
-    terminal.writeRecord({
-      time: new Date(timestamp).toISOString(),
-      level,
-      message,
-      runId: position.runId,
-      stage: position.stage,
-      attempt: position.attempt,
-      ...rest,
-    });
+export function openLines(terminal: Terminal, { format, position, telemetry, now }: LineOptions): Lines {
+  const say = (level: LineLevel, message: string, { text, timestamp = now().getTime(), rest = {} }: {
+    /** What people read; left out: nothing. */
+    text?: (time: string) => string;
+    timestamp?: number;
+    rest?: object;
+  }) => {
+    const time = new Date(timestamp).toISOString();
+    const { runId, stage, attempt } = position;
+    const record = { time, level, message, runId, stage, attempt, ...rest };
+    if (format === "json") terminal.writeRecord(record);
+    else if (text) terminal.writeLine(text(time));
+    telemetry.within(() => terminal.exportRecord(LEVELS[level], record));
+  };
   return {
     write({ timestamp, level, message, properties }) {
-      if (format === "json") {
-        writeRecord(level, message, { properties: plain(properties) }, timestamp);
-      } else {
-        const time = new Date(timestamp).toISOString();
-        terminal.writeLine(`${time} ${level.toUpperCase().padEnd(7)} ${message}`);
-      }
+      const text = (time: string) => `${time} ${level.toUpperCase().padEnd(7)} ${message}`;
+      say(level, message, { text, timestamp, rest: { properties: plain(properties) } });
     },
     writeFailure(message) {
-      if (format === "json") writeRecord("error", message, {});
-      else terminal.writeLine(message);
+      say("error", message, { text: () => message });
     },
     writeSummary(summary) {
-      if (format === "json") writeRecord("info", "Summary", { summary });
+      say("info", "Summary", { rest: { summary } });
     },
   };
 }

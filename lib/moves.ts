@@ -12,6 +12,7 @@ import type { Lease } from "./lease.ts";
 import type { Log } from "./log.ts";
 import type { Progress } from "./progress.ts";
 import { ObjectError, type ObjectStore } from "./store/store.ts";
+import type { FileTracer } from "./telemetry.ts";
 import { runFolder } from "./workdir.ts";
 
 /** What draining needs. */
@@ -28,6 +29,8 @@ export interface MoveContext {
   readonly log: Log;
   /** How far it is. */
   readonly progress: Progress;
+  /** For each move. */
+  readonly telemetry: FileTracer;
   /** Stops between two moves. */
   readonly signal: AbortSignal;
 }
@@ -48,7 +51,7 @@ const SETTLE_BATCH = 500;
 
 /** Carries out all pending moves of one kind, oldest run first. */
 export async function drainMoves(kind: MoveOrder["kind"], context: MoveContext): Promise<MoveReport> {
-  const { database, log, progress, signal } = context;
+  const { database, log, progress, telemetry, signal } = context;
   const moves = await database.pendingMoves(kind);
   const report: { done: number; lost: string[]; open: string[] } = { done: 0, lost: [], open: [] };
   using step = progress.step(kind === "publish" ? "publishing objects" : "moving source files", moves.length);
@@ -57,7 +60,12 @@ export async function drainMoves(kind: MoveOrder["kind"], context: MoveContext):
     try {
       await pMap(moves.slice(start, start + SETTLE_BATCH), async (move) => {
         signal.throwIfAborted();
-        const outcome = await carryOut(move, context);
+        const outcome = await telemetry.file(
+          `${kind} file`,
+          move.from,
+          () => carryOut(move, context),
+          String,
+        );
         if (outcome === "open") {
           report.open.push(move.from);
         } else {

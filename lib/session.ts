@@ -33,6 +33,7 @@ import {
 } from "./manifest.ts";
 import type { Position } from "./position.ts";
 import type { ObjectStore } from "./store/store.ts";
+import type { Telemetry } from "./telemetry.ts";
 import { newRunId, noteStart, runFolder, WorkDir } from "./workdir.ts";
 
 /** What the composition root puts in: the outside world. */
@@ -80,7 +81,12 @@ export interface SessionOptions {
 export interface Surroundings extends StageContext, Pick<DownloadContext, "redactor"> {
   /** The session fills it in. */
   readonly position: Position;
+  /** Traces and measures each stage. */
+  readonly telemetry: Telemetry;
 }
+
+/** Traces a part of a stage's work, from when the run is known. */
+type Traced = (part: () => Promise<void>) => Promise<void>;
 
 /** See the module's head. Closing it frees everything but the lease, which {@linkcode releaseLease} gives back. */
 export class Session implements AsyncDisposable {
@@ -90,6 +96,7 @@ export class Session implements AsyncDisposable {
   readonly #world: World;
   readonly #stage: StageContext & Pick<DownloadContext, "redactor">;
   readonly #position: Position;
+  readonly #telemetry: Telemetry;
   readonly #open = new AsyncDisposableStack();
   #loaded: LoadedConfig | null = null;
   #workDir: WorkDir | null = null;
@@ -109,6 +116,7 @@ export class Session implements AsyncDisposable {
     this.#world = world;
     this.#stage = stage;
     this.#position = position;
+    this.#telemetry = stage.telemetry;
   }
 
   /** The effective configuration; `null` where no stage needed it. */
@@ -123,115 +131,116 @@ export class Session implements AsyncDisposable {
 
   /** Begins a run with the stage that makes its manifest. */
   async download(stage: (context: DownloadContext) => Promise<Manifest>): Promise<void> {
-    await this.#inStage("download", async () => {
-      const begun = await this.#begin();
-      this.manifest = await stage({
-        ...begun,
-        redactor: this.#stage.redactor,
-        configFault: (key, what) => configFault(this.#options.configPath, key, what),
-        engine: await this.#openEngine(begun.config.resources),
-      });
-    });
+    const { redactor } = this.#stage;
+    const configFaultOf: DownloadContext["configFault"] = (key, what) =>
+      configFault(this.#options.configPath, key, what);
+    await this.#inStage("download", (traced) =>
+      this.#begin(traced, async (begun) => {
+        const engine = await this.#openEngine(begun.config.resources);
+        this.manifest = await stage({ ...begun, redactor, configFault: configFaultOf, engine });
+      }));
   }
 
   /** Begins a run that has no manifest: all of it is one stage. */
   async replay(stage: (context: BeginContext) => Promise<void>): Promise<void> {
-    await stage(await this.#begin());
+    const start = this.#world.now();
+    await this.#begin((part) => this.#telemetry.stage(start, part), stage);
   }
 
   /** Opens what the beginning of a run needs, and makes its folder. */
-  async #begin(): Promise<BeginContext> {
+  async #begin(traced: Traced, stage: (context: BeginContext) => Promise<void>): Promise<void> {
     const { config, freeze } = await this.#loadConfig();
-    const store = await this.#openStore(config);
     const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
     const runId = newRunId(this.#world.now(), this.#world.newId);
-    this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
-    const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
-    const { log, progress, signal } = this.#stage;
     const frozen = freeze(runId);
     this.#position.runId = runId;
-    return {
-      log,
-      progress,
-      signal,
-      config,
-      frozen,
-      runId,
-      dryRun: this.dryRun,
-      runFolder: this.#runFolder,
-      workDir,
-      store,
-      database,
-      acquireLease: async () => {
-        const owner = this.#options.leaseOwner ?? await workDir?.owner(this.#world.newId) ?? "";
-        const { holder, monotonic } = this.#world;
-        const options = { ...config.lease, monotonic, signal };
-        return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
-      },
-      beginRun: async (token) => {
-        const attempt = await database.beginRun({ runId, token, configHash: configHash(frozen) });
-        return this.#position.attempt = attempt;
-      },
-    };
+    const { log, progress, telemetry, signal } = this.#stage;
+    await traced(async () => {
+      const store = await this.#openStore(config);
+      this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
+      const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
+      await stage({
+        log,
+        progress,
+        telemetry,
+        signal,
+        config,
+        frozen,
+        runId,
+        dryRun: this.dryRun,
+        runFolder: this.#runFolder,
+        workDir,
+        store,
+        database,
+        acquireLease: async () => {
+          const owner = this.#options.leaseOwner ?? await workDir?.owner(this.#world.newId) ?? "";
+          const { holder, monotonic } = this.#world;
+          const options = { ...config.lease, monotonic, signal };
+          return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
+        },
+        beginRun: async (token) => {
+          const attempt = await database.beginRun({ runId, token, configHash: configHash(frozen) });
+          return this.#position.attempt = attempt;
+        },
+      });
+    });
   }
 
   /** Runs a stage that touches the run's folder only. */
   async compute(name: StageName, stage: (context: ComputeContext) => Promise<void>): Promise<void> {
-    await this.#inStage(name, async () => {
+    await this.#inStage(name, async (traced) => {
       const manifest = await this.#loadManifest(name);
       if (manifest === null) return;
-      if (manifest.work === "files") {
+      await traced(async () => {
+        if (manifest.work !== "files") return this.#sayNothingToDo(name, manifest);
         requireStagesBefore(manifest, name);
         const engine = await this.#openEngine(manifest.config.resources);
         await stage({ ...this.#stage, manifest, runFolder: this.#runFolder, engine });
-      } else {
-        this.#sayNothingToDo(name, manifest);
-      }
+      });
     });
   }
 
   /** Runs a stage that changes store and database, under the run's lease. */
   remote(name: "upload" | "move", stage: (context: RemoteContext) => Promise<void>): Promise<void> {
-    return this.#inStage(name, () =>
-      this.#underLease(name, async (context, config) => {
-        const saveManifest = () => writeManifest(this.#runFolder, context.manifest);
-        await stage({ ...context, store: await this.#openStore(config), saveManifest });
-      }));
+    return this.#underLease(name, async (context, config) => {
+      const saveManifest = () => writeManifest(this.#runFolder, context.manifest);
+      await stage({ ...context, store: await this.#openStore(config), saveManifest });
+    });
   }
 
   /** Runs the last stage, which needs no store. */
   cleanup(stage: (context: LeaseContext) => Promise<void>): Promise<void> {
-    return this.#inStage("cleanup", () => this.#underLease("cleanup", stage));
+    return this.#underLease("cleanup", stage);
   }
 
-  async #underLease(
+  #underLease(
     name: StageName,
     stage: (context: LeaseContext, config: Config) => Promise<void>,
   ): Promise<void> {
-    const manifest = await this.#loadManifest(name);
-    const workDir = this.#workDir;
-    if (manifest === null || workDir === null) return;
-    if (manifest.work === "nothing") {
-      this.#sayNothingToDo(name, manifest);
-      if (name === "cleanup") await workDir.removeRun(manifest.runId);
-    } else {
-      if (manifest.work === "files") requireStagesBefore(manifest, name);
-      const { config, freeze } = await this.#loadConfig();
-      requireSameStores(freeze(manifest.runId), manifest);
-      const database = await this.#openDatabase(config, workDir.path);
-      this.#lease ??= await Lease.resume(database, manifest.token, {
-        ...config.lease,
-        monotonic: this.#world.monotonic,
+    return this.#inStage(name, async (traced) => {
+      const manifest = await this.#loadManifest(name);
+      const workDir = this.#workDir;
+      if (manifest === null || workDir === null) return;
+      await traced(async () => {
+        if (manifest.work === "nothing") {
+          this.#sayNothingToDo(name, manifest);
+          if (name === "cleanup") await workDir.removeRun(manifest.runId);
+          return;
+        }
+        if (manifest.work === "files") requireStagesBefore(manifest, name);
+        const { config, freeze } = await this.#loadConfig();
+        requireSameStores(freeze(manifest.runId), manifest);
+        const database = await this.#openDatabase(config, workDir.path);
+        const { ttlSeconds } = config.lease;
+        const { monotonic } = this.#world;
+        this.#lease ??= await Lease.resume(database, manifest.token, { ttlSeconds, monotonic });
+        const lease = this.#keep(this.#lease);
+        await stage(
+          { ...this.#stage, manifest, runFolder: this.#runFolder, workDir, database, lease },
+          config,
+        );
       });
-      await stage({
-        ...this.#stage,
-        manifest,
-        runFolder: this.#runFolder,
-        workDir,
-        database,
-        lease: this.#keep(this.#lease),
-      }, config);
-    }
+    });
   }
 
   #sayNothingToDo(stage: StageName, { runId }: Manifest): void {
@@ -249,13 +258,21 @@ export class Session implements AsyncDisposable {
     await this.#open.disposeAsync();
   }
 
-  /** Does a stage's work, and notes that it is done. A stage that failed is still the one that the process is in. */
-  async #inStage(name: StageName, work: () => Promise<void>): Promise<void> {
+  /**
+   * Does a stage's work, and notes that it is done. A stage that failed is still the one that the process is in.
+   *
+   * @param work Is given what traces it.
+   */
+  async #inStage(
+    name: StageName,
+    work: (traced: Traced) => Promise<void>,
+  ): Promise<void> {
     const task = this.#position.stage;
-    const started = this.#world.monotonic();
+    const start = this.#world.now();
+    const startedMs = this.#world.monotonic();
     this.#position.stage = name;
-    await work();
-    await this.#finishStage(name, Math.round(this.#world.monotonic() - started));
+    await work((part) => this.#telemetry.stage(start, part));
+    await this.#finishStage(name, Math.round(this.#world.monotonic() - startedMs));
     this.#position.stage = task;
   }
 
@@ -263,6 +280,7 @@ export class Session implements AsyncDisposable {
     const manifest = this.manifest;
     if (manifest === null) return;
     noteStage(manifest, name, durationMs);
+    this.#telemetry.measure(name, durationMs, manifest);
     const present = await Deno.stat(this.#runFolder).then(() => true, () => false);
     // Cleanup has deleted the folder, unless source files are still to be moved.
     if (present) await writeManifest(this.#runFolder, manifest);
@@ -347,7 +365,12 @@ export class Session implements AsyncDisposable {
   }
 
   async #openStore(config: Config): Promise<ObjectStore> {
-    const { signal } = this.#stage;
+    const { log, signal } = this.#stage;
+    if (config.store.kind === "s3" && this.#telemetry.tracesRequests) {
+      log.warn(
+        "Requests to S3 are traced with their URLs: set OTEL_TRACES_SAMPLER=parentbased_always_on to leave them out",
+      );
+    }
     return this.#store ??= this.#open.use(await this.#world.openStore(config.store, { signal }));
   }
 

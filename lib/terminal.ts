@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { format } from "node:util";
 import type { Redactor } from "./redactor.ts";
 
 /** Where lines for people and results for programs go. */
@@ -16,6 +17,8 @@ export interface Terminal {
   writeLine(text: string): void;
   /** Writes a JSON object to standard error, on one line. Its strings lose their secrets; its keys and syntax stay. */
   writeRecord(record: object): void;
+  /** Hands a JSON object without its secrets to Deno's exporter of logs, where that has taken the console's place. */
+  exportRecord(level: ConsoleLevel, record: object): void;
   /** Shows a text in place on the last line; an empty one takes it away. Nothing where there is no terminal. */
   showBar(text: string): void;
   /** Writes a result for people to standard output. */
@@ -23,6 +26,9 @@ export interface Terminal {
   /** Writes a result for programs to standard output. Its strings lose their secrets; its keys and syntax stay. */
   printJson(value: unknown): void;
 }
+
+/** Levels that the console has. */
+export type ConsoleLevel = "debug" | "info" | "warn" | "error";
 
 /** A bar needs at least this many columns; a Pod with `tty: true` has a terminal of 0. */
 const LEAST_COLUMNS = 40;
@@ -35,6 +41,8 @@ const CLEAR_LINE = "\r\x1b[K";
  */
 export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): Terminal {
   const columns = hasBar ? terminalColumns() : 0;
+  // With OTEL_DENO_CONSOLE=replace the console prints nothing: the runtime has put an exporter in the place of V8's.
+  const exporter = "createTask" in console ? null : { ...console };
   let bar = "";
   const write = (text: string) => {
     try {
@@ -48,6 +56,9 @@ export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): T
     columns,
     writeLine: (text) => writeLine(redactor.redact(text)),
     writeRecord: (record) => writeLine(JSON.stringify(redactor.redactValue(record))),
+    exportRecord(level, record) {
+      exporter?.[level](JSON.stringify(redactor.redactValue(record)));
+    },
     showBar(text) {
       const shown = redactor.redact(text);
       if (columns === 0 || shown === bar) return;
@@ -61,6 +72,21 @@ export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): T
       writeAll(Deno.stdout, JSON.stringify(redactor.redactValue(value), null, 1) + "\n");
     },
   };
+}
+
+/** From now on whatever a library writes to the console goes to `say`, since no secret is taken out of it there. */
+export function redirectConsole(say: (level: ConsoleLevel, message: string) => void): void {
+  const levels = {
+    trace: "debug",
+    debug: "debug",
+    log: "info",
+    info: "info",
+    warn: "warn",
+    error: "error",
+  } as const;
+  for (const [method, level] of Object.entries(levels)) {
+    Object.assign(console, { [method]: (...args: unknown[]) => say(level, format(...args)) });
+  }
 }
 
 function writeAll(output: { writeSync(bytes: Uint8Array): number }, text: string): void {

@@ -138,10 +138,10 @@ async function snapshotDimensions(
 }
 
 async function downloadAll(context: DownloadContext, found: readonly (ObjectVersion | ObjectTrouble)[]) {
-  const { config, store, runFolder, progress, redactor, signal, log } = context;
+  const { config, store, runFolder, progress, telemetry, redactor, signal, log } = context;
   await Deno.mkdir(join(runFolder, "files"));
   using step = progress.step("downloading files", found.length);
-  return await pMap(found, async (entry, index): Promise<SourceFile> => {
+  const take = async (entry: ObjectVersion | ObjectTrouble, index: number): Promise<SourceFile> => {
     const file = newFile(entry, index + 1);
     if (file.status === null) {
       const kind = classifyName(file.key.slice(config.prefixes.source.length));
@@ -165,7 +165,13 @@ async function downloadAll(context: DownloadContext, found: readonly (ObjectVers
     }
     step.advance();
     return file;
-  }, { concurrency: CONCURRENCY, signal });
+  };
+  const outcomeOf = ({ reason, status }: SourceFile) => reason ?? status ?? "downloaded";
+  return await pMap(
+    found,
+    (entry, index) => telemetry.file("download file", entry.key, () => take(entry, index), outcomeOf),
+    { concurrency: CONCURRENCY, signal },
+  );
 }
 
 function newFile(entry: ObjectVersion | ObjectTrouble, id: number): SourceFile {

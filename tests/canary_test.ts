@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import pMap from "p-map";
 import { assertNoCanary, CANARIES, CANARY_KEY, plant, PLANTINGS } from "./support/canary.ts";
+import { startCollector } from "./support/collector.ts";
 import { LEAKS } from "./support/leaking_pipeline.ts";
 import { REPOSITORY, runTask } from "./support/task.ts";
 import { listFiles } from "./support/tree.ts";
@@ -45,13 +46,15 @@ Deno.test("pipeline shows no secret, in whatever way a driver tells it", async (
     store: { kind: "folder", path: workspace.store },
     database: { ...ACCOUNT, password: CANARIES.password },
   });
+  const collector = await startCollector();
   await pMap(Object.keys(LEAKS), async (leak) => {
-    for (const flags of [["--json"], []]) {
+    for (const flags of [["--json"], ["--log-format=json"], []]) {
+      const telemetry = flags.includes("--log-format=json") ? collector.env : {};
       const process = new Deno.Command(Deno.execPath(), {
         args: ["run", "-A", "--no-check", "tests/support/leaking_pipeline.ts", "--config", workspace.config]
           .concat("--log-level", "debug", flags),
         cwd: REPOSITORY,
-        env: { ...env, LEAK: leak, NO_COLOR: "1" },
+        env: { ...env, ...telemetry, LEAK: leak, NO_COLOR: "1" },
         stdout: "piped",
         stderr: "piped",
       });
@@ -63,11 +66,17 @@ Deno.test("pipeline shows no secret, in whatever way a driver tells it", async (
         assertNoCanary(text);
         assert.match(text, /\[redacted\]/);
         assert.doesNotMatch(text, /nothing was told/);
-        const isExpected = /expected|URL|the log/.test(leak);
+        const isExpected = /expected|URL|the log|library|runtime/.test(leak);
         assert.equal(isExpected ? [75, 78].includes(code) : code === 70, true, text);
       });
     }
   }, { concurrency: 1 });
+  const { texts } = await collector.stop();
+  for (const said of [/^This is a bug/, /^connecting with \[/, /^Warning: deprecated \[/]) {
+    assert.ok([...texts].some((text) => said.test(text)), `${said} was not exported`);
+  }
+  assertNoCanary([...texts].join("\n"), { where: "the telemetry" });
+  assert.match([...texts].join("\n"), /\[redacted\]/);
 });
 
 /** Fields that are secret where they are encrypted, and only then. */

@@ -32,7 +32,7 @@ const CONFINED: readonly { use: RegExp; what: string; files: readonly string[] }
     what: "the process",
     files: [COMPOSITION_ROOT],
   },
-  { use: /^console\.\w+$/, what: "the console", files: ["lib/log.ts"] },
+  { use: /^console\.\w+$/, what: "the console", files: ["lib/terminal.ts"] },
   { use: /^(Date\.now|new Date\(\)|Date\(\))$/, what: "the clock", files: [COMPOSITION_ROOT] },
   {
     use: /^(Math\.random|(crypto\.)?(randomUUID|randomBytes|randomInt|getRandomValues))$/,
@@ -167,12 +167,13 @@ const SAMPLES: readonly { name: string; modules: Record<string, string>; says: s
     modules: {
       "lib/command.ts":
         'import { env } from "node:process"; Deno.exit(); Date.now(); new Date(); crypto.randomUUID();',
-      "lib/log.ts": 'import * as logtape from "@logtape/logtape"; console.error(logtape);',
+      "lib/terminal.ts": 'import * as logtape from "@logtape/logtape"; console.error(logtape);',
       "lib/store/folder.ts":
         'import { log } from "../log.ts"; export const name = crypto.randomUUID() + log;',
       "lib/instant.ts":
         "// Date.now() is said in a comment only.\nexport const day = new Date(0), text = 'Deno.env';",
-      "tasks/move.ts": 'import "../lib/log.ts"; import text from "./sql/a.sql" with { type: "text" }; text;',
+      "tasks/move.ts":
+        'import "../lib/terminal.ts"; import text from "./sql/a.sql" with { type: "text" }; text;',
       "tasks/pipeline.ts": 'import { move } from "./move.ts"; export { move }; move();',
     },
     says: [],

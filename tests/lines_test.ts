@@ -3,6 +3,7 @@ import { type LogFormat, openLines } from "../lib/lines.ts";
 import { openLog } from "../lib/log.ts";
 import type { Position } from "../lib/position.ts";
 import { Redactor } from "../lib/redactor.ts";
+import { NO_TELEMETRY } from "../lib/telemetry.ts";
 import { openTerminal } from "../lib/terminal.ts";
 
 const RUN = "20230401T020000Z-7f3a";
@@ -23,7 +24,7 @@ async function written(format: LogFormat, work: (lines: ReturnType<typeof openLi
     redactor.add(CANARY);
     const position: Position = { runId: RUN, stage: "move", attempt: 2 };
     const terminal = openTerminal(redactor, { bar: false });
-    await work(openLines(terminal, { format, position, now: () => new Date(TIME) }));
+    await work(openLines(terminal, { format, position, telemetry: NO_TELEMETRY, now: () => new Date(TIME) }));
     return text;
   } finally {
     Deno.stderr.writeSync = writeSync;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type LogFormat, openLines } from "../lib/lines.ts";
 import { type LogThreshold, openLog } from "../lib/log.ts";
 import { Redactor } from "../lib/redactor.ts";
+import { NO_TELEMETRY } from "../lib/telemetry.ts";
 import type { Terminal } from "../lib/terminal.ts";
 
 const CANARY = "5ecret-Canary";
@@ -18,12 +19,14 @@ async function logged(
     columns: 0,
     writeLine: (text) => void lines.push(redactor.redact(text)),
     writeRecord: (record) => void lines.push(JSON.stringify(redactor.redactValue(record))),
+    exportRecord: () => {},
     showBar: () => {},
     print: () => {},
     printJson: () => {},
   };
   const position = { runId: "20230401T020000Z-7f3a", stage: "move", attempt: 2 };
-  write(await openLog(openLines(terminal, { format, position, now: () => new Date() }), threshold));
+  const options = { format, position, telemetry: NO_TELEMETRY, now: () => new Date() };
+  write(await openLog(openLines(terminal, options), threshold));
   return lines.join("\n");
 }
 

@@ -178,7 +178,16 @@ async function rightsWith(parts: object): Promise<string> {
     await main({ ...task, run: (session) => session.download(download) }, { openStore });`;
   const file = join(workspace.folder, "script.ts");
   await Deno.writeTextFile(file, script.replaceAll('"./', `"${REPOSITORY}`));
-  const flags = ["--no-check", "--no-prompt", "--allow-read", "--allow-env", "--allow-sys", "--allow-net"];
+  const write = `--allow-write=${workspace.folder}`;
+  const flags = [
+    "--no-check",
+    "--no-prompt",
+    "--allow-read",
+    write,
+    "--allow-env",
+    "--allow-sys",
+    "--allow-net",
+  ];
   const { stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--config", join(REPOSITORY, "deno.json"), ...flags, file, "--config", workspace.config],
   }).output();

@@ -15,6 +15,7 @@ import { openDuckdbEngine } from "../lib/engine/duckdb.ts";
 import type { Engine } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
 import { type Manifest, newManifest, type SourceFile } from "../lib/manifest.ts";
+import { NO_TELEMETRY } from "../lib/telemetry.ts";
 import { validate } from "../tasks/validate.ts";
 import { PARQUET_DATASETS } from "./support/datasets.ts";
 import { readParquet } from "./support/duckdb.ts";
@@ -71,6 +72,7 @@ async function withRun(
           engine,
           log: getLogger(["validate-test"]),
           progress: { step: () => step },
+          telemetry: NO_TELEMETRY,
           signal: new AbortController().signal,
         }),
       async rejects(key) {

@@ -1,12 +1,14 @@
 /**
- * Planted secrets are neither in what the stages print nor in what they write, on a real S3 server and a real MariaDB,
- * whether these take them or not; nor is a customer's name, nor a row, in what they print.
+ * Planted secrets are neither in what the stages print or send to a collector nor in what they write, on a real S3
+ * server and a real MariaDB, whether these take them or not; nor is a customer's name, nor a row, in what they print or
+ * send.
  *
  * @module
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { assertNoCanary, CANARIES, everySecret, plant, type Planting, PLANTINGS } from "../support/canary.ts";
+import { type Collector, startCollector } from "../support/collector.ts";
 import { dumpDatabase, readParquet } from "../support/duckdb.ts";
 import { runTask } from "../support/task.ts";
 import { listFiles } from "../support/tree.ts";
@@ -51,6 +53,15 @@ async function run(
   return result.text;
 }
 
+/** What a collector got, as text. */
+async function textSentTo(collector: Collector): Promise<string> {
+  const { spans, texts } = await collector.stop();
+  assert.ok(spans.length > 0, "nothing was traced");
+  const text = [...texts].join("\n");
+  for (const word of PERSONAL) assert.ok(!text.includes(word), `sends ${word}: ${text}`);
+  return text;
+}
+
 /** Everything that is in a folder, as text; Parquet as its rows. */
 async function textOf(folder: string): Promise<string> {
   const texts: string[] = [];
@@ -73,12 +84,14 @@ for (const planting of PLANTINGS) {
     await deployment.deliver(goldenPath("night-1/landing"));
     const secrets = secretsOf(deployment);
     const all = { secrets: everySecret(secrets) };
-    const env = await plantIn(deployment, planting, secrets);
+    await using collector = await startCollector();
+    const env = { ...await plantIn(deployment, planting, secrets), ...collector.env };
     for (const stage of STAGES) assertNoCanary(await run(stage, deployment, env, 0), all);
     const local = await textOf(deployment.workDir);
     assert.match(local, /\[redacted\]/, "the manifest was not read");
     assertNoCanary(local, { where: "the work dir", ...all });
     assertNoCanary(await run("cleanup", deployment, env, 0), all);
+    assertNoCanary(await textSentTo(collector), { where: "the telemetry", ...all });
     await deployment.refresh();
     const store = await textOf(deployment.store);
     assert.match(store, /Dellow/, "the marts were not read");
@@ -102,9 +115,11 @@ for (const planting of PLANTINGS) {
       ]
     ) {
       const all = { secrets: everySecret(secrets) };
-      const env = await plantIn(deployment, planting, secrets);
+      await using collector = await startCollector();
+      const env = { ...await plantIn(deployment, planting, secrets), ...collector.env };
       assertNoCanary(await run("pipeline", deployment, env, 77), all);
       assertNoCanary(await run("download", deployment, env, 77), all);
+      assertNoCanary(await textSentTo(collector), { where: "the telemetry", ...all });
       assertNoCanary(await textOf(deployment.workDir), { where: "the work dir", ...all });
     }
   });

@@ -3,11 +3,13 @@
  *
  * @module
  */
+import process from "node:process";
 import { main } from "../../lib/command.ts";
 import { ConfigError, UnavailableError } from "../../lib/errors.ts";
 import { openLines } from "../../lib/lines.ts";
 import { openLog } from "../../lib/log.ts";
 import { Redactor } from "../../lib/redactor.ts";
+import { NO_TELEMETRY } from "../../lib/telemetry.ts";
 import { openTerminal } from "../../lib/terminal.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 
@@ -46,10 +48,27 @@ export const LEAKS: Readonly<Record<string, (password: string) => unknown>> = {
     });
     return new Promise((done) => setTimeout(done, 10_000));
   },
+  "the console of a library": (password) => {
+    // deno-lint-ignore no-console
+    console.info(`connecting with ${password}`, { password });
+    // deno-lint-ignore no-console
+    console.error(new Error(`refused ${password}`));
+    throw new UnavailableError("database_unavailable", "an expected failure");
+  },
+  "a warning of the runtime": async (password) => {
+    process.emitWarning(`deprecated ${password}`);
+    await new Promise((done) => setTimeout(done, 50));
+    throw new UnavailableError("database_unavailable", "an expected failure");
+  },
   "the log": async (password) => {
     const redactor = new Redactor();
     const position = { runId: null, stage: "download", attempt: null };
-    const lines = openLines(openTerminal(redactor), { format: "text", position, now: () => new Date() });
+    const lines = openLines(openTerminal(redactor), {
+      format: "text",
+      position,
+      telemetry: NO_TELEMETRY,
+      now: () => new Date(),
+    });
     const log = await openLog(lines, "debug");
     // By their names: this log does not know the value.
     log.debug("connecting as {user} with {password}", { user: "etl", password });

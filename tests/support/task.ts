@@ -15,6 +15,7 @@ export interface FileSummary {
   readonly rowsAccepted: number;
   readonly rowsRejected: number;
   readonly warnings: Readonly<Record<string, number>>;
+  readonly rejects: Readonly<Record<string, number>>;
   readonly destination: string | null;
 }
 

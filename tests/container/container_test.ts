@@ -206,8 +206,8 @@ async function sendAtWork(
 ): Promise<ContainerEnded & { stopMs: number }> {
   let sentMs = 0;
   const ended = await pod.runContainer(stage, {
-    meanwhile: async (id) => {
-      await sidecar.next();
+    meanwhile: async (id, ended) => {
+      await sidecar.next(ended);
       await new Promise((done) => setTimeout(done, afterMs));
       sentMs = performance.now();
       await cluster.docker.attempt(["kill", `--signal=${signal}`, id]);

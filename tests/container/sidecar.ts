@@ -33,13 +33,14 @@ export class Sidecar implements AsyncDisposable {
     return sidecar;
   }
 
-  /** What it says next; rejects where it has ended. */
-  async next(): Promise<string> {
-    const said = new Promise<string>((resolve) => this.#waiting.push(resolve));
-    return await Promise.race([
-      said,
-      this.#ended.then(() => Promise.reject(new Error("the sidecar has ended"))),
-    ]);
+  /** What it says next; nothing where that is given up, rejects where it has ended. */
+  async next(giveUp?: AbortSignal): Promise<string> {
+    const said = new Promise<string>((resolve) => {
+      this.#waiting.push(resolve);
+      giveUp?.addEventListener("abort", () => resolve(""));
+    });
+    const over = this.#ended.then(() => Promise.reject(new Error("the sidecar has ended")));
+    return await Promise.race([said, over]);
   }
 
   /** Ends it. */

@@ -139,7 +139,7 @@ const MUTATIONS: readonly Mutation[] = [
     what: "line ends in quotes are all LF",
     file: "lib/csv_row.ts",
     search: "this.#quoted += content.slice(at) + end;",
-    replacement: 'this.#quoted += content.slice(at) + "\n";',
+    replacement: 'this.#quoted += content.slice(at) + "\\n";',
   },
   {
     what: "raw text has no line ends",

@@ -49,7 +49,8 @@ Deno.test("the image holds the program and its packages and nothing else, all of
   const writable = found.filter(([type, mode, owner]) =>
     owner !== "root:root" || type !== "l" && (Number.parseInt(mode ?? "", 8) & 0o022) !== 0
   );
-  assert.deepEqual(writable, [], "files that are not root's, or that others may write");
+  // Where all of them are wrong, a difference of thousands of lines would take minutes.
+  assert.deepEqual(writable.slice(0, 20), [], "files that are not root's, or that others may write");
 
   const paths = found.filter(([type]) => type === "f").map(([, , , path = ""]) => path);
   const program = [...await repositoryFiles("lib"), ...await repositoryFiles("tasks")]

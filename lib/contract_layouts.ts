@@ -15,7 +15,7 @@ export interface Layout {
   readonly header: BoundHeader;
   /** Proves rows as the engine can read them where they are. */
   readonly inPlace: SpellingTable;
-  /** Proves rows that are copied: their lines may end in CRLF. */
+  /** Proves rows that are copied, line by line. */
   readonly copied: SpellingTable;
 }
 
@@ -53,7 +53,7 @@ export class Layouts {
       key,
       header,
       inPlace: compileSpelling(layout, delimiter, { quote }),
-      copied: compileSpelling(layout, delimiter, { quote, allowsCr: true }),
+      copied: compileSpelling(layout, delimiter, { quote, byLine: true }),
     };
   }
 }

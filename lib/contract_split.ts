@@ -11,16 +11,16 @@ import type { Layout, Layouts } from "./contract_layouts.ts";
 import {
   acceptedRowsSql,
   type BoundHeader,
+  copiedLinesSql,
   type HeaderFault,
   judgedSql,
-  linesOfSql,
   normalisedColumns,
   normalisedTypes,
   rejectsSql,
   restSql,
   sortedSql,
 } from "./contract_sql.ts";
-import { FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
+import { NO_DELIMITER } from "./csv_marks.ts";
 import { addedLineBytes, copiedLineBytes, RowWriter } from "./csv_normalised.ts";
 import { type SplitCsv, splitCsv } from "./csv_split.ts";
 import { nameWithin, type Written } from "./engine/engine.ts";
@@ -160,7 +160,7 @@ export class Splitting implements AsyncDisposable {
     const restCount = await this.#readProven(batch);
     if (restCount > 0) {
       await this.#nameLines("proven_lines", provenOf(batch), copiedLineBytes(csv.maxRowBytes));
-      lines.push(linesOfSql("proven_lines", "rest"));
+      lines.push(copiedLinesSql("proven_lines", "rest", csv.delimiter));
     }
     if (oddCount > 0) {
       await this.#nameLines("odd_lines", oddOf(batch), addedLineBytes(csv.maxRowBytes));
@@ -187,7 +187,7 @@ export class Splitting implements AsyncDisposable {
     const { engine, config: { contract, csv } } = this.#context;
     await engine.nameText("proven_rows", {
       files: [provenOf(batch)],
-      delimiter: FIELD_SEPARATOR,
+      delimiter: csv.delimiter,
       columns: normalisedColumns(header.width),
       types: normalisedTypes(header),
       skipLines: 0,

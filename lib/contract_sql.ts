@@ -213,12 +213,17 @@ export function restSql(rest: string): string {
   return `SELECT ${part(1)} AS "@file", ${part(2)} AS "@line" FROM ${identifier(rest)}`;
 }
 
-/** The lines of proven rows, as `@text`, whose file and line are in another relation. */
-export function linesOfSql(lines: string, rows: string): string {
+/**
+ * The lines of copied rows, as `@text` and as if they had been added, whose file and line are in another relation.
+ *
+ * @param delimiter Of the source files.
+ */
+export function copiedLinesSql(lines: string, rows: string, delimiter: string): string {
+  const between = literal(delimiter);
   // Compared as the text that they are: two casts for each line would cost as much as all else. There is no raw text.
-  return `SELECT l."@text" FROM ${identifier(lines)} l
-    SEMI JOIN (SELECT "@file" || ${SEPARATOR} || "@line" AS "@row" FROM ${identifier(rows)}) r
-      ON left(l."@text", strpos(l."@text", ${SEPARATOR} || ${SEPARATOR}) - 1) = r."@row"`;
+  return `SELECT replace(l."@text", ${between}, ${SEPARATOR}) AS "@text" FROM ${identifier(lines)} l
+    SEMI JOIN (SELECT "@file" || ${between} || "@line" AS "@row" FROM ${identifier(rows)}) r
+      ON left(l."@text", strpos(l."@text", ${literal(delimiter + delimiter)}) - 1) = r."@row"`;
 }
 
 /**

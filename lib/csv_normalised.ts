@@ -4,13 +4,14 @@
  * A row becomes `file ␟ line ␟ raw ␟ field ␟ field …` and a line end, where ␟ is the unit separator: `file` is the
  * number of its source file; `line` its first line there; `raw` its text, left empty where the fields joined by the
  * delimiter are that text; the fields are without quoting. Line ends, separators and the like within a value are
- * written as an escape of two characters, which {@linkcode unescapeSql} takes back.
+ * written as an escape of two characters, which {@linkcode unescapeSql} takes back. A row that is copied as it stands, since
+ * none of these occurs in it, has the delimiter of its source file in place of the unit separator.
  *
  * @module
  */
 import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
 import type { CsvDialect, CsvRow } from "./csv_row.ts";
-import { ROW_START, type SpellingTable, UNPROVEN } from "./csv_spelling.ts";
+import { PROVEN } from "./csv_spelling.ts";
 
 /** An escape takes two bytes, and a row stands in a line twice at most: as raw text and as fields. */
 const GROWTH = 4;
@@ -75,14 +76,12 @@ export class RowWriter {
   /** Rows of the source file so far. */
   rowCount = 0;
   readonly #delimiter: number;
-  /** What each byte of a proven row becomes: a branch in its place would be mispredicted at every field. */
-  readonly #copied: Uint8Array;
   readonly #maxRowBytes: number;
   #path = "";
   #file: Deno.FsFile | null = null;
   /** Bytes of the file before the source file's. */
   #sizeBytes = 0;
-  /** The number of the source file and a separator. */
+  /** The number of the source file. */
   #head: Uint8Array = new Uint8Array();
   /** What is not written yet: put together byte by byte, since as one growing text it would cost five times that. */
   #bytes = new Uint8Array(BUFFER_BYTES);
@@ -91,10 +90,6 @@ export class RowWriter {
   /** For source files of one dialect. */
   constructor({ delimiter, maxRowBytes }: CsvDialect) {
     this.#delimiter = delimiter.charCodeAt(0);
-    this.#copied = Uint8Array.from(
-      { length: 256 },
-      (_, byte) => byte === this.#delimiter ? SEPARATOR_BYTE : byte,
-    );
     this.#maxRowBytes = maxRowBytes;
   }
 
@@ -105,7 +100,7 @@ export class RowWriter {
    */
   begin(path: string, fileId: number): void {
     this.#path = path;
-    this.#head = new TextEncoder().encode(`${fileId}${FIELD_SEPARATOR}`);
+    this.#head = new TextEncoder().encode(String(fileId));
     this.rowCount = this.#length = 0;
   }
 
@@ -123,27 +118,29 @@ export class RowWriter {
   }
 
   /**
-   * Copies rows, each of one line, as far as a table proves them; their lines end in LF then.
+   * Copies rows, each of one line, as far as they are marked as proven; their lines end in LF then.
    *
-   * @param source Ends in a NUL, which no table allows.
+   * @param source Ends in an LF that is not marked.
    * @param line Of the first row.
    * @returns Where in the source the first row begins that is not proven, or not whole.
    */
-  copyProven(source: Uint8Array, start: number, line: number, table: SpellingTable): number {
-    const digits = new Digits(line), copied = this.#copied;
+  copyProven(source: Uint8Array, marks: Uint8Array, start: number, line: number): number {
+    const digits = new Digits(line), delimiter = this.#delimiter;
     let from = start;
     while (true) {
       const bytes = this.#reserve(HEAD_BYTES + source.length - from);
-      let read = from, written = digits.copyTo(bytes, this.#putHead());
-      bytes[written++] = SEPARATOR_BYTE;
-      bytes[written++] = SEPARATOR_BYTE;
-      let state = ROW_START;
+      let written = this.#length;
+      for (let i = 0; i < this.#head.length; i++) bytes[written++] = this.#head[i]!;
+      bytes[written++] = delimiter;
+      written = digits.copyTo(bytes, written);
+      bytes[written++] = delimiter;
+      bytes[written++] = delimiter;
+      let read = from, byte: number;
       do {
-        const byte = source[read++]!;
-        state = table[state + byte]!;
-        bytes[written++] = copied[byte]!;
-      } while (state > ROW_START);
-      if (state === UNPROVEN || read - 1 - from > this.#maxRowBytes) return from;
+        byte = source[read++]!;
+        bytes[written++] = byte;
+      } while (byte !== LF);
+      if (marks[read - 1] !== PROVEN || read - 1 - from > this.#maxRowBytes) return from;
       if (bytes[written - 2] === CR) bytes[written-- - 2] = LF;
       from = read;
       this.#length = written;
@@ -183,17 +180,11 @@ export class RowWriter {
 
   #beginRow(line: number): void {
     this.rowCount++;
-    this.#length = this.#putHead();
+    this.#bytes.set(this.#head, this.#length);
+    this.#length += this.#head.length;
+    this.#bytes[this.#length++] = SEPARATOR_BYTE;
     this.#put(String(line));
     this.#bytes[this.#length++] = SEPARATOR_BYTE;
-  }
-
-  /** Gives where it ends. */
-  #putHead(): number {
-    const bytes = this.#bytes, head = this.#head;
-    let at = this.#length;
-    for (let i = 0; i < head.length; i++) bytes[at++] = head[i]!;
-    return at;
   }
 
   #put(text: string): void {

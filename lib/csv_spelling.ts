@@ -39,22 +39,24 @@ const BLANKS = " \t";
  * @param layout The type of each column, `null` for one that the contract does not have.
  * @param delimiter One ASCII character.
  * @param options.quote One ASCII character, which no proven row has.
- * @param options.allowsCr A row may also end in CRLF.
+ * @param options.byLine For {@linkcode markLines}: what is not proven is so up to the end of its line only, and a line
+ * may also end in CRLF.
  */
 export function compileSpelling(
   layout: readonly (ColumnType | null)[],
   delimiter: string,
-  { quote = '"', allowsCr = false }: { readonly quote?: string; readonly allowsCr?: boolean } = {},
+  { quote = '"', byLine = false }: { readonly quote?: string; readonly byLine?: boolean } = {},
 ): SpellingTable {
   const states = new States([...NEVER_TEXT, LF, delimiter, quote]);
   let begin = states.add();
+  const afterOdd = states.add();
   for (const [i, type] of layout.entries()) {
     const isLast = i === layout.length - 1;
     const next = isLast ? ROW_START : states.add();
     states.addField(type, begin, isLast ? LF : delimiter, next);
     begin = next;
   }
-  if (allowsCr) states.allowCr();
+  if (byLine) states.goOnByLine(afterOdd);
   return states.table();
 }
 
@@ -107,13 +109,14 @@ class States {
     }
   }
 
-  /** Wherever a row may end, a CR may come before its LF. */
-  allowCr(): void {
+  /** Goes on after a line that is not proven, in a state like that of {@linkcode ROW_START}; allows CRLF. */
+  goOnByLine(afterOdd: number): void {
+    const [lf, cr] = [LF, CR].map((character) => character.charCodeAt(0)) as [number, number];
     const beforeLf = this.add();
-    for (const moves of this.#moves) {
-      if (moves.get(LF.charCodeAt(0)) === ROW_START) moves.set(CR.charCodeAt(0), beforeLf);
-    }
+    for (const moves of this.#moves) if (moves.get(lf) === ROW_START) moves.set(cr, beforeLf);
     this.#on(beforeLf, LF, ROW_START);
+    this.#moves[afterOdd / 256] = this.#moves[ROW_START / 256] ?? new Map();
+    for (const moves of this.#moves) if (moves.get(lf) !== ROW_START) moves.set(lf, afterOdd);
   }
 
   /** The finished table. */
@@ -256,6 +259,48 @@ function advanceOne(table: SpellingTable, bytes: Uint8Array, from: number): numb
   let state = from;
   for (let i = 0; i < bytes.length; i++) state = table[state + bytes[i]!]!;
   return state;
+}
+
+/** What {@linkcode markLines} leaves at the end of a proven line. */
+export const PROVEN = ROW_START / 256;
+
+/**
+ * Tells of each line by itself whether it is proven: {@linkcode PROVEN} stands at its LF then, and something else where
+ * it is not. All other marks mean nothing.
+ *
+ * @param table Compiled `byLine`.
+ * @param bytes From the start of a line.
+ * @param marks As long as the bytes.
+ */
+export function markLines(table: SpellingTable, bytes: Uint8Array, marks: Uint8Array): void {
+  const [b, c, d] = laneStarts(bytes) ?? [];
+  if (b === undefined || c === undefined || d === undefined) {
+    return markLane(table, bytes, marks, 0, bytes.length);
+  }
+  const common = Math.min(b, c - b, d - c, bytes.length - d);
+  let first = ROW_START, second = ROW_START, third = ROW_START, fourth = ROW_START;
+  // A branch for each line would cost more than a mark for each byte.
+  for (let i = 0; i < common; i++) {
+    marks[i] = (first = table[first + bytes[i]!]!) >> 8;
+    marks[b + i] = (second = table[second + bytes[b + i]!]!) >> 8;
+    marks[c + i] = (third = table[third + bytes[c + i]!]!) >> 8;
+    marks[d + i] = (fourth = table[fourth + bytes[d + i]!]!) >> 8;
+  }
+  markLane(table, bytes, marks, common, b, first);
+  markLane(table, bytes, marks, b + common, c, second);
+  markLane(table, bytes, marks, c + common, d, third);
+  markLane(table, bytes, marks, d + common, bytes.length, fourth);
+}
+
+function markLane(
+  table: SpellingTable,
+  bytes: Uint8Array,
+  marks: Uint8Array,
+  from: number,
+  to: number,
+  state: number = ROW_START,
+): void {
+  for (let i = from; i < to; i++) marks[i] = (state = table[state + bytes[i]!]!) >> 8;
 }
 
 /** Whether rows that ended in this state, with or without a last line end, are proven. */

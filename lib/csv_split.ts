@@ -11,7 +11,7 @@ import { Buffer, isUtf8 } from "node:buffer";
 import { CHUNK_BYTES, readChunks, type ReadOptions } from "./csv_chunks.ts";
 import type { RowWriter } from "./csv_normalised.ts";
 import { type CsvDialect, type LineEnd, RowParser } from "./csv_row.ts";
-import type { SpellingTable } from "./csv_spelling.ts";
+import { markLines, type SpellingTable } from "./csv_spelling.ts";
 
 /** What {@linkcode splitCsv} found. */
 export type SplitCsv =
@@ -27,7 +27,7 @@ export type SplitCsv =
 
 /** Where the rows of a file go; both writers have begun it. */
 export interface SplitTarget {
-  /** Proves rows. */
+  /** Proves lines; compiled `byLine`. */
   readonly table: SpellingTable;
   /** Takes the rows that it proves. */
   readonly proven: RowWriter;
@@ -37,7 +37,6 @@ export interface SplitTarget {
 
 const LF = 0x0a;
 const CR = 0x0d;
-const NUL = 0;
 const BOM = Buffer.from("\ufeff");
 
 /**
@@ -85,8 +84,11 @@ class RowSplitter {
   #target: SplitTarget | null = null;
   /** Why no further row is read. */
   #end: SplitCsv | null = null;
-  /** What is not taken yet, from the start of a row, with room for a NUL after it. */
+  /** What is not taken yet, from the start of a row, with room for an LF after it. */
   #window = Buffer.alloc(2 * CHUNK_BYTES);
+  /** Of the lines in the window. */
+  #marks = new Uint8Array(2 * CHUNK_BYTES);
+  #isMarked = false;
   #from = 0;
   #to = 0;
   /** Bytes without which the row is not looked at again: a long one would be read anew with each chunk. */
@@ -107,10 +109,14 @@ class RowSplitter {
     if (this.#end !== null) return;
     const left = this.#to - this.#from;
     const sizeBytes = left + chunk.length;
-    const window = sizeBytes < this.#window.length ? this.#window : Buffer.alloc(2 * sizeBytes);
-    this.#window.copy(window, 0, this.#from, this.#to);
-    chunk.copy(window, left);
-    this.#window = window;
+    const old = this.#window;
+    if (sizeBytes >= old.length) {
+      this.#window = Buffer.alloc(2 * sizeBytes);
+      this.#marks = new Uint8Array(2 * sizeBytes);
+    }
+    old.copy(this.#window, 0, this.#from, this.#to);
+    chunk.copy(this.#window, left);
+    this.#isMarked = false;
     this.#from = 0;
     this.#to = sizeBytes;
     if (sizeBytes >= this.#wanted) this.#takeRows(false);
@@ -125,7 +131,6 @@ class RowSplitter {
   }
 
   #takeRows(atEnd: boolean): void {
-    this.#window[this.#to] = NUL;
     while (this.#end === null && this.#from < this.#to) {
       if (this.#target !== null) this.#takeProven(this.#target);
       if (this.#from < this.#to && !this.#takeOther(atEnd)) {
@@ -137,9 +142,19 @@ class RowSplitter {
   }
 
   #takeProven({ proven, table }: SplitTarget): void {
+    if (!this.#isMarked) {
+      markLines(
+        table,
+        this.#window.subarray(this.#from, this.#to),
+        this.#marks.subarray(this.#from, this.#to),
+      );
+      this.#window[this.#to] = LF;
+      this.#marks[this.#to] = 0;
+      this.#isMarked = true;
+    }
     const before = proven.rowCount;
     const source = this.#window.subarray(0, this.#to + 1);
-    this.#from = proven.copyProven(source, this.#from, this.#line, table);
+    this.#from = proven.copyProven(source, this.#marks, this.#from, this.#line);
     this.#line += proven.rowCount - before;
   }
 

@@ -67,7 +67,10 @@ async function withSplit(use: (split: SplitAll, folder: string) => Promise<void>
       // As JSON: the driver drops a BOM at the start of a text.
       const rows = await engine.query(`
         SELECT CAST(to_json(list_transform(parts, lambda part: ${unescapeSql("part")})) AS VARCHAR) AS json
-        FROM (SELECT string_split("@text", chr(31)) AS parts FROM lines)
+        FROM (
+          SELECT string_split(
+            CASE WHEN filename LIKE '%proven' THEN replace("@text", '${dialect.delimiter}', chr(31)) ELSE "@text" END,
+            chr(31)) AS parts FROM lines)
         ORDER BY CAST(parts[1] AS BIGINT), CAST(parts[2] AS BIGINT)`);
       for (const { json } of rows) {
         const [file, line, raw, ...fields] = JSON.parse(String(json));
@@ -477,9 +480,11 @@ Deno.test("splitCsv() takes a character for whole, wherever the boundary of two 
   });
 });
 
+const LAYOUT = [parseColumnType("integer"), parseColumnType("text"), null];
+const PLAIN_TABLE = compileSpelling(LAYOUT, ",");
 /** Proves rows of a whole number, a text and an extra column, with either line end. */
 const TABLE = compileSpelling([parseColumnType("integer"), parseColumnType("text"), null], ",", {
-  allowsCr: true,
+  byLine: true,
 });
 
 Deno.test("splitCsv() tells proven rows from others and loses none, when files are of any rows", async () => {
@@ -514,7 +519,7 @@ Deno.test("splitCsv() tells proven rows from others and loses none, when files a
             assert.deepEqual(result, plain[i]?.result);
             continue;
           }
-          const spelled = rows.filter(([, raw]) => isSpelled(TABLE, Buffer.from(raw)));
+          const spelled = rows.filter(([, raw]) => isSpelled(PLAIN_TABLE, Buffer.from(raw)));
           // The last row of a file without a line end is always looked at.
           assert.ok(
             [spelled.length, spelled.length - 1].includes(result.provenCount),

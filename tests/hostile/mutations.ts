@@ -248,6 +248,12 @@ const MUTATIONS: readonly Mutation[] = [
     replacement: "month === 2 ? 30 : DAY_COUNTS[month]",
   },
   {
+    what: "every line is proven",
+    file: "lib/csv_spelling.ts",
+    search: "if (moves.get(lf) !== ROW_START) moves.set(lf, afterOdd);",
+    replacement: "if (moves.get(lf) !== ROW_START) moves.set(lf, ROW_START);",
+  },
+  {
     what: "lines are not counted over rows that are proven",
     file: "lib/csv_split.ts",
     search: "    this.#line += proven.rowCount - before;\n",
@@ -280,7 +286,7 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "rows that are proven and not accepted are lost",
     file: "lib/contract_split.ts",
-    search: 'lines.push(linesOfSql("proven_lines", "rest"));',
+    search: 'lines.push(copiedLinesSql("proven_lines", "rest", csv.delimiter));',
     replacement: "",
   },
   {
@@ -299,8 +305,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "a proven row may be too long",
     file: "lib/csv_normalised.ts",
-    search: "state === UNPROVEN || read - 1 - from > this.#maxRowBytes",
-    replacement: "state === UNPROVEN",
+    search: "marks[read - 1] !== PROVEN || read - 1 - from > this.#maxRowBytes",
+    replacement: "marks[read - 1] !== PROVEN",
   },
   {
     what: "a share just reached is too much",

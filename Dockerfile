@@ -33,7 +33,7 @@ COPY --from=build /app/deno-dir deno-dir
 # Where the work volume is mounted: a fresh volume of Docker takes its owner from here.
 COPY --from=build --chown=65532:65532 /work /work
 USER 65532:65532
-# Without tini as process 1 a signal would not end a stage cleanly.
+# As process 1 Deno would not hear a signal that comes before the program listens for it.
 ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", "--frozen", "--node-modules-dir=manual", "--no-prompt"]
 
 ARG BASE_IMAGE

@@ -34,6 +34,7 @@ Deno.test("the image is small and labelled, when it is built from the repository
   const [image] = JSON.parse(await docker.run("image", "inspect", IMAGE));
   assert.ok(image.Size <= MOST_IMAGE_BYTES, `${image.Size} bytes`);
   assert.equal(image.Config.User, "65532:65532");
+  assert.equal(image.Config.Entrypoint[0], "/tini");
   const labels = image.Config.Labels;
   const label = (name: string) => labels[`org.opencontainers.image.${name}`];
   assert.deepEqual(

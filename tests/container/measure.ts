@@ -20,11 +20,11 @@ const SAMPLE_INTERVAL_MS = 50;
 /** What a stage took of its container and of the work volume. */
 interface Taken {
   /** The most that the container had at a time of what cannot be dropped, as sampled. */
-  readonly memoryBytes: number;
+  memoryBytes: number;
   /** The same with the page cache, which the kernel drops before it kills anything. */
-  readonly withCacheBytes: number;
+  withCacheBytes: number;
   /** The most that the work volume held. */
-  readonly diskBytes: number;
+  diskBytes: number;
 }
 
 /** Prints the bytes that the work volume takes, again and again. */
@@ -85,9 +85,7 @@ async function deliver(deployment: ContainerDeployment, rowCount: number): Promi
   await Deno.remove(delivery, { recursive: true });
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-async function watchMemory(id: string, ended: AbortSignal, taken: Mutable<Taken>): Promise<void> {
+async function watchMemory(id: string, ended: AbortSignal, taken: Taken): Promise<void> {
   const folder = await findMemoryGroup(id);
   while (!ended.aborted) {
     const { memoryBytes, withCacheBytes } = await readMemory(folder);
@@ -97,7 +95,7 @@ async function watchMemory(id: string, ended: AbortSignal, taken: Mutable<Taken>
   }
 }
 
-async function watchDisk(sidecar: Sidecar, ended: AbortSignal, taken: Mutable<Taken>): Promise<void> {
+async function watchDisk(sidecar: Sidecar, ended: AbortSignal, taken: Taken): Promise<void> {
   while (!ended.aborted) {
     const said = await sidecar.next(ended);
     taken.diskBytes = Math.max(taken.diskBytes, ...said.split("\n").map(Number));

@@ -147,7 +147,8 @@ export const CHECKS: readonly (readonly [string, (night: Night) => Promise<void>
   }],
 ];
 
-async function deliverNight(deployment: Deployment, number: number): Promise<void> {
+/** Puts what a night finds into the landing prefix, and the dimensions where they are others now. */
+export async function deliverNight(deployment: Deployment, number: number): Promise<void> {
   if (number === 3) await deployment.loadDimensions(goldenPath("night-3/dimensions"));
   await deployment.deliver(goldenPath(`night-${number}/landing`));
 }

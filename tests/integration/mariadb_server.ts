@@ -33,7 +33,7 @@ const START_TIMEOUT_MS = 30_000;
 
 /** A running server. */
 export class MariadbServer implements AsyncDisposable {
-  readonly host = "127.0.0.1";
+  readonly host: string;
   readonly port: number;
   /** Certificate of the authority that the server's certificate is from; that one is for `localhost` at first. */
   readonly caFile: string;
@@ -42,8 +42,9 @@ export class MariadbServer implements AsyncDisposable {
   readonly #admin: mysql.Pool;
   #databases = 0;
 
-  private constructor(folder: string, port: number, process: Deno.ChildProcess) {
+  private constructor(folder: string, host: string, port: number, process: Deno.ChildProcess) {
     this.#folder = folder;
+    this.host = host;
     this.port = port;
     this.caFile = join(folder, "ca.pem");
     this.#process = process;
@@ -59,8 +60,12 @@ export class MariadbServer implements AsyncDisposable {
     });
   }
 
-  /** Installs and starts one; throws where it is not installed, and says how to install it. */
-  static async start(): Promise<MariadbServer> {
+  /**
+   * Installs and starts one; throws where it is not installed, and says how to install it.
+   *
+   * @param host Address of this machine that it listens on.
+   */
+  static async start(host = "127.0.0.1"): Promise<MariadbServer> {
     const folder = await Deno.makeTempDir({ prefix: "mariadb-" });
     try {
       await makeAuthority(folder);
@@ -73,7 +78,7 @@ export class MariadbServer implements AsyncDisposable {
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
       ]);
-      const port = await freePort();
+      const port = await freePort(host);
       const process = new Deno.Command(await findServer(), {
         args: [
           "--no-defaults",
@@ -81,7 +86,7 @@ export class MariadbServer implements AsyncDisposable {
           `--datadir=${data}`,
           `--socket=${join(folder, "socket")}`,
           `--port=${port}`,
-          "--bind-address=127.0.0.1",
+          `--bind-address=${host}`,
           "--character-set-server=utf8mb4",
           `--ssl-cert=${join(folder, "server.pem")}`,
           `--ssl-key=${join(folder, "server.key")}`,
@@ -91,7 +96,7 @@ export class MariadbServer implements AsyncDisposable {
         stdout: "null",
         stderr: "null",
       }).spawn();
-      const server = new MariadbServer(folder, port, process);
+      const server = new MariadbServer(folder, host, port, process);
       await server.#untilReady();
       return server;
     } catch (error) {

@@ -19,7 +19,7 @@ export class Servers implements AsyncDisposable {
   static async start(options: S3ServerOptions = {}): Promise<Servers> {
     const s3 = await S3Server.start(options);
     try {
-      return new Servers(s3, await MariadbServer.start());
+      return new Servers(s3, await MariadbServer.start(options.host));
     } catch (error) {
       await s3[Symbol.asyncDispose]();
       throw error;

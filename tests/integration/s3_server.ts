@@ -75,11 +75,13 @@ export interface FreshBucket {
 export interface S3ServerOptions {
   /** It can have users besides root. */
   readonly users?: boolean;
+  /** Address of this machine that it listens on; left out: 127.0.0.1. */
+  readonly host?: string;
 }
 
 /** A running server. */
 export class S3Server implements AsyncDisposable {
-  readonly host = "127.0.0.1";
+  readonly host: string;
   readonly port: number;
   /** With all rights. */
   readonly client: S3Client;
@@ -87,15 +89,16 @@ export class S3Server implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   #buckets = 0;
 
-  private constructor(folder: string, port: number, process: Deno.ChildProcess) {
+  private constructor(folder: string, host: string, port: number, process: Deno.ChildProcess) {
     this.#folder = folder;
+    this.host = host;
     this.port = port;
     this.#process = process;
     this.client = new S3Client({ ...this.#access(), forcePathStyle: true });
   }
 
   /** Starts one; builds it where it is missing, and says how to install what that needs. */
-  static async start({ users = false }: S3ServerOptions = {}): Promise<S3Server> {
+  static async start({ users = false, host = "127.0.0.1" }: S3ServerOptions = {}): Promise<S3Server> {
     const program = await findServer();
     const folder = await Deno.makeTempDir({ prefix: "s3-server-" });
     const [data, versions] = [join(folder, "data"), join(folder, "versions")];
@@ -103,9 +106,9 @@ export class S3Server implements AsyncDisposable {
     await Deno.mkdir(versions);
     const accounts = join(folder, "accounts");
     await Deno.mkdir(accounts);
-    const port = await freePort();
+    const port = await freePort(host);
     const process = new Deno.Command(program, {
-      args: ["-p", `127.0.0.1:${port}`, "--health", "/health", "--quiet", "--keep-alive"]
+      args: ["-p", `${host}:${port}`, "--health", "/health", "--quiet", "--keep-alive"]
         .concat(users ? ["--iam-dir", accounts] : [])
         .concat(["posix", "--versioning-dir", versions, data]),
       env: { ROOT_ACCESS_KEY: CREDENTIALS.accessKeyId, ROOT_SECRET_KEY: CREDENTIALS.secretAccessKey },
@@ -113,7 +116,7 @@ export class S3Server implements AsyncDisposable {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    const server = new S3Server(folder, port, process);
+    const server = new S3Server(folder, host, port, process);
     try {
       await server.#untilReady();
       return server;

@@ -76,9 +76,10 @@ export async function checkFiles(
   const accepted = await dropUnknownKeys(proven, read, target("known"), context);
   // Each of their rows is exact, but may break a rule or have an unknown key. The others are accepted already.
   const suspects = proven.filter(({ file, rowCount }) => file.rowsAccepted < rowCount);
-  await using suspecting = new Splitting(target("suspects"), layouts, buffer, context);
-  for (const { file } of suspects) await suspecting.add(file);
-  const rejects = joinWritten([...split.rejects, ...(await suspecting.end()).rejects]);
+  const suspected = suspects.length > 0
+    ? await splitSuspects(suspects, target("suspects"), layouts, context)
+    : [];
+  const rejects = joinWritten([...split.rejects, ...suspected]);
   await countAccepted(split.files, joinWritten(split.accepted), context);
   await countRejects([...suspects, ...split.files], rejects, context);
 
@@ -93,6 +94,18 @@ export async function checkFiles(
   const dropped = readable.filter(({ file }) => judgeShare(file, contract));
   const kept = await dropRows(dropped, [...accepted, ...split.accepted], target("kept"), context);
   return { accepted: joinWritten(kept), rejects };
+}
+
+/** The rejected rows of files that are proven and accepted as far as they can be. */
+async function splitSuspects(
+  suspects: readonly ReadableFile[],
+  folder: string,
+  layouts: Layouts,
+  context: CheckContext,
+): Promise<readonly Written[]> {
+  await using splitting = new Splitting(folder, layouts, Buffer.alloc(CHUNK_BYTES), context);
+  for (const { file } of suspects) await splitting.add(file);
+  return (await splitting.end()).rejects;
 }
 
 /** A file whose rows are proven as far as its first chunk goes. */

@@ -21,7 +21,7 @@ import {
   sortedSql,
 } from "./contract_sql.ts";
 import { NO_DELIMITER } from "./csv_marks.ts";
-import { addedLineBytes, copiedLineBytes, RowWriter } from "./csv_normalised.ts";
+import { RowWriter } from "./csv_normalised.ts";
 import { type SplitCsv, splitCsv } from "./csv_split.ts";
 import { nameWithin, type Written } from "./engine/engine.ts";
 import type { SourceFile } from "./manifest.ts";
@@ -47,6 +47,9 @@ interface Batch {
   readonly path: string;
   provenCount: number;
   oddCount: number;
+  /** Bytes of the longest lines: the engine's buffers are as large as these need. */
+  longestProven: number;
+  longestOdd: number;
 }
 
 /** Splits files, and has the engine read what has come together. */
@@ -106,6 +109,8 @@ export class Splitting implements AsyncDisposable {
       batch.files.push(file);
       batch.provenCount += found.provenCount;
       batch.oddCount += found.oddCount;
+      batch.longestProven = Math.max(batch.longestProven, this.#proven.longestBytes);
+      batch.longestOdd = Math.max(batch.longestOdd, this.#odd.longestBytes);
       this.#files.push({ file, header: batch.header, rowCount });
       this.#rowCount += rowCount;
       if (this.#rowCount >= BATCH_ROWS) this.#beginReading();
@@ -133,7 +138,7 @@ export class Splitting implements AsyncDisposable {
     let batch = this.#batches.get(key);
     if (batch === undefined) {
       const path = join(this.#folder, String(++this.#batchCount));
-      batch = { header, files: [], path, provenCount: 0, oddCount: 0 };
+      batch = { header, files: [], path, provenCount: 0, oddCount: 0, longestProven: 0, longestOdd: 0 };
       this.#batches.set(key, batch);
     }
     return batch;
@@ -159,11 +164,11 @@ export class Splitting implements AsyncDisposable {
     const lines: string[] = [];
     const restCount = await this.#readProven(batch);
     if (restCount > 0) {
-      await this.#nameLines("proven_lines", provenOf(batch), copiedLineBytes(csv.maxRowBytes));
+      await this.#nameLines("proven_lines", provenOf(batch), batch.longestProven);
       lines.push(copiedLinesSql("proven_lines", "rest", csv.delimiter));
     }
     if (oddCount > 0) {
-      await this.#nameLines("odd_lines", oddOf(batch), addedLineBytes(csv.maxRowBytes));
+      await this.#nameLines("odd_lines", oddOf(batch), batch.longestOdd);
       lines.push('SELECT "@text" FROM odd_lines');
     }
     if (lines.length > 0) {
@@ -191,7 +196,7 @@ export class Splitting implements AsyncDisposable {
       columns: normalisedColumns(header.width),
       types: normalisedTypes(header),
       skipLines: 0,
-      maxLineBytes: copiedLineBytes(csv.maxRowBytes),
+      maxLineBytes: batch.longestProven,
     });
     const folder = `${path}-sorted`;
     const sorted = await this.#write(sortedSql("proven_rows", header, contract), folder, ["@accepted"]);

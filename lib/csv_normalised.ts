@@ -13,14 +13,12 @@ import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
 import type { CsvDialect, CsvRow } from "./csv_row.ts";
 import { PROVEN } from "./csv_spelling.ts";
 
-/** An escape takes two bytes, and a row stands in a line twice at most: as raw text and as fields. */
-const GROWTH = 4;
 /** Of a file's or a line's number at most. */
 const DIGITS = 16;
 /** Two numbers and three separators. */
 const HEAD_BYTES = 2 * DIGITS + 3;
 /** Lines are collected to about this many bytes before they are written; a longer one gets more. */
-const BUFFER_BYTES = 4 * 1024 * 1024;
+const BUFFER_BYTES = 2 * 1024 * 1024;
 
 const ESCAPES: Readonly<Record<string, string>> = {
   "\n": "n",
@@ -61,20 +59,12 @@ export function unescapeSql(expression: string): string {
     WHEN ${rare.join(" OR ")} THEN ${unescape(all)} ELSE ${unescape(COMMON)} END`;
 }
 
-/** Bytes of a line at most, for a row of so many that was copied. */
-export function copiedLineBytes(maxRowBytes: number): number {
-  return HEAD_BYTES + maxRowBytes;
-}
-
-/** The same for a row that was added. */
-export function addedLineBytes(maxRowBytes: number): number {
-  return HEAD_BYTES + GROWTH * maxRowBytes;
-}
-
 /** Adds the rows of one source file after the other to files of this form; those of a file that fails are taken back. */
 export class RowWriter {
   /** Rows of the source file so far. */
   rowCount = 0;
+  /** Bytes of the longest line that was written for it so far. */
+  longestBytes = 0;
   readonly #delimiter: number;
   readonly #maxRowBytes: number;
   #path = "";
@@ -86,6 +76,8 @@ export class RowWriter {
   /** What is not written yet: put together byte by byte, since as one growing text it would cost five times that. */
   #bytes = new Uint8Array(BUFFER_BYTES);
   #length = 0;
+  /** Where the row begins that is being written. */
+  #start = 0;
 
   /** For source files of one dialect. */
   constructor({ delimiter, maxRowBytes }: CsvDialect) {
@@ -101,7 +93,11 @@ export class RowWriter {
   begin(path: string, fileId: number): void {
     this.#path = path;
     this.#head = new TextEncoder().encode(String(fileId));
-    this.rowCount = this.#length = 0;
+    this.rowCount =
+      this.longestBytes =
+      this.#start =
+      this.#length =
+        0;
   }
 
   /** Writes what was added of the source file. */
@@ -114,7 +110,11 @@ export class RowWriter {
   rollback(): void {
     this.#file?.truncateSync(this.#sizeBytes);
     this.#close();
-    this.rowCount = this.#length = 0;
+    this.rowCount =
+      this.longestBytes =
+      this.#start =
+      this.#length =
+        0;
   }
 
   /**
@@ -143,8 +143,7 @@ export class RowWriter {
       if (marks[read - 1] !== PROVEN || read - 1 - from > this.#maxRowBytes) return from;
       if (bytes[written - 2] === CR) bytes[written-- - 2] = LF;
       from = read;
-      this.#length = written;
-      this.rowCount++;
+      this.#end(written);
       digits.increment();
     }
   }
@@ -162,7 +161,7 @@ export class RowWriter {
       bytes[at++] = byte === this.#delimiter ? SEPARATOR_BYTE : code === 0 ? byte : code;
     }
     bytes[at++] = LF;
-    this.#length = at;
+    this.#end(at);
   }
 
   /** Adds a row; its text is latin-1, a character for each byte. */
@@ -176,10 +175,17 @@ export class RowWriter {
       this.#put(field);
     }
     this.#bytes[this.#length++] = LF;
+    this.#end(this.#length);
+  }
+
+  /** Ends a row after its LF. */
+  #end(at: number): void {
+    this.rowCount++;
+    this.longestBytes = Math.max(this.longestBytes, at - this.#start);
+    this.#start = this.#length = at;
   }
 
   #beginRow(line: number): void {
-    this.rowCount++;
     this.#bytes.set(this.#head, this.#length);
     this.#length += this.#head.length;
     this.#bytes[this.#length++] = SEPARATOR_BYTE;
@@ -217,7 +223,7 @@ export class RowWriter {
     for (let written = 0; written < this.#length;) {
       written += this.#file.writeSync(this.#bytes.subarray(written, this.#length));
     }
-    this.#length = 0;
+    this.#start = this.#length = 0;
   }
 
   #close(): void {

@@ -22,7 +22,7 @@ export type SplitCsv =
   | { readonly kind: "header" }
   /** It cannot be read further. */
   | { readonly kind: "malformed"; readonly line: number; readonly detail: string }
-  /** How many rows went where. */
+  /** How many rows went where; both writers still tell of them. */
   | { readonly kind: "rows"; readonly provenCount: number; readonly oddCount: number };
 
 /** Where the rows of a file go; both writers have begun it. */

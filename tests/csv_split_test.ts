@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { parseColumnType } from "../lib/contract.ts";
 import { CHUNK_BYTES } from "../lib/csv_chunks.ts";
 import { NO_DELIMITER } from "../lib/csv_marks.ts";
-import { addedLineBytes, RowWriter, unescapeSql } from "../lib/csv_normalised.ts";
+import { RowWriter, unescapeSql } from "../lib/csv_normalised.ts";
 import type { CsvDialect } from "../lib/csv_row.ts";
 import { compileSpelling, isSpelled, type SpellingTable } from "../lib/csv_spelling.ts";
 import { type SplitCsv, splitCsv } from "../lib/csv_split.ts";
@@ -47,6 +47,7 @@ async function withSplit(use: (split: SplitAll, folder: string) => Promise<void>
       const [proven, odd] = [new RowWriter(dialect), new RowWriter(dialect)];
       for (const file of files) await Deno.writeFile(file, new Uint8Array());
       const found: Split[] = [];
+      let longestBytes = 0;
       for (const [i, content] of contents.entries()) {
         await Deno.writeFile(source, Buffer.from(content));
         let header: readonly string[] | null = null;
@@ -55,6 +56,7 @@ async function withSplit(use: (split: SplitAll, folder: string) => Promise<void>
           [proven, odd].forEach((writer, at) => writer.begin(files[at] ?? "", i));
           return table && { table, proven, odd };
         });
+        longestBytes = Math.max(longestBytes, proven.longestBytes, odd.longestBytes);
         found.push({ result, header, rows: [] });
       }
       await engine.nameText("lines", {
@@ -62,7 +64,7 @@ async function withSplit(use: (split: SplitAll, folder: string) => Promise<void>
         delimiter: NO_DELIMITER,
         columns: ["@text"],
         skipLines: 0,
-        maxLineBytes: addedLineBytes(dialect.maxRowBytes),
+        maxLineBytes: longestBytes,
       });
       // As JSON: the driver drops a BOM at the start of a text.
       const rows = await engine.query(`

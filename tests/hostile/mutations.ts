@@ -256,8 +256,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "a row that is proven in part is copied",
     file: "lib/csv_normalised.ts",
-    search: "      from = read;\n      this.#length = written;\n",
-    replacement: "      from = read;\n      this.#length = written - 1;\n",
+    search: "      from = read;\n      this.#end(written);\n",
+    replacement: "      from = read;\n      this.#end(written - 1);\n",
   },
   {
     what: "the CR of a line end stays",

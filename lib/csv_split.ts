@@ -85,9 +85,9 @@ class RowSplitter {
   /** Why no further row is read. */
   #end: SplitCsv | null = null;
   /** What is not taken yet, from the start of a row, with room for an LF after it. */
-  #window = Buffer.alloc(2 * CHUNK_BYTES);
+  #window = Buffer.alloc(0);
   /** Of the lines in the window. */
-  #marks = new Uint8Array(2 * CHUNK_BYTES);
+  #marks = new Uint8Array(0);
   #isMarked = false;
   #from = 0;
   #to = 0;

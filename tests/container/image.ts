@@ -21,7 +21,6 @@ export const LABELS = {
 };
 
 const BASE_IMAGE = "nightly-marts-base:test";
-const MIRROR = "http://deb.debian.org/debian";
 const SUITE = "bookworm";
 /** What the official image has besides Debian's least, and DuckDB needs. */
 const PACKAGES = "ca-certificates,libstdc++6,tini,tzdata";
@@ -74,7 +73,7 @@ async function findDebian(): Promise<string> {
   await Deno.mkdir(join(cache, "nightly-marts"), { recursive: true });
   const folder = await Deno.makeTempDir({ prefix: "debian-" });
   try {
-    await run("debootstrap", ["--variant=minbase", `--include=${PACKAGES}`, SUITE, folder, MIRROR]);
+    await run("debootstrap", ["--variant=minbase", `--include=${PACKAGES}`, SUITE, folder]);
     for (const path of SUPERFLUOUS) await Deno.remove(join(folder, path), { recursive: true });
     await run("tar", ["--create", `--file=${tarball}.part`, `--directory=${folder}`, "."]);
     await Deno.rename(`${tarball}.part`, tarball);

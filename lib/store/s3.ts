@@ -105,6 +105,9 @@ const CHECKSUM = { ChecksumAlgorithm: "CRC32", ChecksumType: "FULL_OBJECT" } as 
 const ABANDON_TIMEOUT_MS = 10_000;
 /** The same after a signal, when little time is left. */
 const STOP_TIMEOUT_MS = 1_000;
+/** How often an upload is aborted at most: some servers never say that they do not know it. */
+const MOST_ABORTS = 5;
+const ABORT_PAUSE_MS = 50;
 /** Requests for one key each at a time, where a listing or a sweep needs them. */
 const KEY_CONCURRENCY = 8;
 
@@ -466,9 +469,24 @@ class S3Store implements ObjectStore {
       });
       return etagOf((await this.#client.send(command, this.#abort())).ETag);
     } catch (error) {
-      const abortSignal = AbortSignal.timeout(this.#signal?.aborted ? STOP_TIMEOUT_MS : ABANDON_TIMEOUT_MS);
-      await this.#client.send(new AbortMultipartUploadCommand(upload), { abortSignal }).catch(() => {});
+      await this.#abandon(upload);
       throw error;
+    }
+  }
+
+  /**
+   * Ends an upload without its object. A part that the server is still at keeps it there although the server says that
+   * it is gone (Amazon S3 API, AbortMultipartUpload): it is told again, until it does not know the upload any more.
+   */
+  async #abandon(upload: { Bucket: string; Key: string; UploadId: string | undefined }): Promise<void> {
+    const abortSignal = AbortSignal.timeout(this.#signal?.aborted ? STOP_TIMEOUT_MS : ABANDON_TIMEOUT_MS);
+    try {
+      for (let i = 0; i < MOST_ABORTS; i++) {
+        await this.#client.send(new AbortMultipartUploadCommand(upload), { abortSignal });
+        await new Promise((done) => setTimeout(done, ABORT_PAUSE_MS));
+      }
+    } catch {
+      // It is gone, or the server is; what is left the next upload sweeps.
     }
   }
 

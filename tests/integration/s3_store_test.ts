@@ -483,10 +483,6 @@ Deno.test("put() ends the upload, when it is aborted between the parts", async (
     await writing;
     assert.ok(performance.now() - started < 2_000);
     proxy.fault = null;
-    // On a busy machine the server may still be at it when the store no longer waits for its answer.
-    while ((await fresh.openUploads()).length > 0 && performance.now() - started < 5_000) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
     assert.deepEqual(await fresh.openUploads(), []);
   }
 });

@@ -173,8 +173,7 @@ async function acceptHopeful(
       await nameTyped("typed", others.map(({ path }) => path), header, context);
       selects.push("SELECT t.*, s.source_key FROM typed t JOIN source s ON t.filename = s.filename");
     }
-    await engine.nameQuery("typed_rows", selects.join(" UNION ALL "));
-    const sql = provenSql("typed_rows", header, contract);
+    const sql = provenSql(selects.join(" UNION ALL "), header, contract);
     written.push(await writeParquet(sql, join(folder, String(index)), context));
   }
   return written;

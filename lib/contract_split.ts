@@ -17,7 +17,6 @@ import {
   normalisedColumns,
   normalisedTypes,
   rejectsSql,
-  restSql,
   sortedSql,
 } from "./contract_sql.ts";
 import { NO_DELIMITER } from "./csv_marks.ts";
@@ -165,18 +164,21 @@ export class Splitting implements AsyncDisposable {
     const restCount = await this.#readProven(batch);
     if (restCount > 0) {
       await this.#nameLines("proven_lines", provenOf(batch), batch.longestProven);
-      lines.push(copiedLinesSql("proven_lines", "rest", csv.delimiter));
+      lines.push(copiedLinesSql("proven_lines", "rest_rows", csv.delimiter));
     }
     if (oddCount > 0) {
       await this.#nameLines("odd_lines", oddOf(batch), batch.longestOdd);
       lines.push('SELECT "@text" FROM odd_lines');
     }
     if (lines.length > 0) {
-      await engine.nameQuery("lines", lines.join(" UNION ALL "));
-      const judged = await this.#write(judgedSql("lines", header, contract, csv.delimiter), `${path}-judged`);
+      const sql = judgedSql(lines.join(" UNION ALL "), header, contract, csv.delimiter);
+      const judged = await this.#write(sql, `${path}-judged`);
       assertCount(judged, restCount + oddCount);
       await engine.nameParquet("judged", judged.files);
-      this.#accepted.push(await this.#write(acceptedRowsSql("judged", header), `${path}-accepted`));
+      // Of the proven rows only those are here that were not accepted.
+      if (oddCount > 0) {
+        this.#accepted.push(await this.#write(acceptedRowsSql("judged", header), `${path}-accepted`));
+      }
       this.#rejects.push(await this.#write(rejectsSql("judged", header, contract), `${path}-rejects`));
     }
     // They are as large as all the others together.
@@ -185,7 +187,7 @@ export class Splitting implements AsyncDisposable {
     }
   }
 
-  /** Reads proven rows typed; names those that are not accepted `rest`, and gives how many there are. */
+  /** Reads proven rows typed; names those that are not accepted `rest_rows`, and gives how many there are. */
   async #readProven(batch: Batch): Promise<number> {
     if (batch.provenCount === 0) return 0;
     const { header, path } = batch;
@@ -208,8 +210,7 @@ export class Splitting implements AsyncDisposable {
     let restCount = 0;
     if (rest.length > 0) {
       await engine.nameParquet("rest_rows", rest);
-      await engine.nameQuery("rest", restSql("rest_rows"));
-      const [counted] = await engine.query("SELECT count(*) AS row_count FROM rest");
+      const [counted] = await engine.query("SELECT count(*) AS row_count FROM rest_rows");
       restCount = Number(counted?.row_count);
     }
     this.#accepted.push({ rowCount: sorted.rowCount - restCount, files: of(true) });

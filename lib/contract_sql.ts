@@ -124,9 +124,9 @@ export function layoutOf({ columns, width }: BoundHeader): (ColumnType | null)[]
  * Accepted rows of files whose rows are proven to be exact, whatever their keys: nearly always all of them are known,
  * which costs less to count afterwards than to join on the way.
  *
- * @param relation Has the columns of {@linkcode textColumns}, typed, and `source_key`.
+ * @param rows A SELECT of the columns of {@linkcode textColumns}, typed, and `source_key`.
  */
-export function provenSql(relation: string, header: BoundHeader, contract: Contract): string {
+export function provenSql(rows: string, header: BoundHeader, contract: Contract): string {
   const names = header.columns.map(({ name }) => identifier(name));
   return `
     WITH typed AS (
@@ -134,7 +134,7 @@ export function provenSql(relation: string, header: BoundHeader, contract: Contr
     header.columns.map(({ name, index }) => `${identifier(`@${index}`)} AS ${identifier(name)}`).join(", ")
   },
         ${additionalColumn(header, (index) => identifier(`@${index}`))} AS additional_column, source_key
-      FROM ${identifier(relation)}
+      FROM (${rows})
     )
     SELECT ${names.join(", ")}, additional_column, source_key FROM typed
     WHERE ${["TRUE", ...rejectRules(contract).map(([, check]) => passes(check))].join(" AND ")}`;
@@ -178,7 +178,7 @@ export function normalisedTypes(header: BoundHeader): Map<string, string> {
 
 /**
  * All rows of normalised files that are proven to be exact, with `@accepted`. Those that are not accepted, for a rule or
- * a key, have in additional_column what {@linkcode restSql} reads: one query writes both kinds, and neither needs a
+ * a key, have in additional_column what {@linkcode copiedLinesSql} reads: one query writes both kinds, and neither needs a
  * column more.
  *
  * @param relation Has {@linkcode normalisedColumns}, typed.
@@ -207,22 +207,17 @@ export function sortedSql(relation: string, header: BoundHeader, contract: Contr
     FROM sorted ${JOIN_SOURCE}`;
 }
 
-/** File and line of the rows that {@linkcode sortedSql} did not accept. */
-export function restSql(rest: string): string {
-  const part = (number: number) => `CAST(split_part(additional_column, ' ', ${number}) AS BIGINT)`;
-  return `SELECT ${part(1)} AS "@file", ${part(2)} AS "@line" FROM ${identifier(rest)}`;
-}
-
 /**
- * The lines of copied rows, as `@text` and as if they had been added, whose file and line are in another relation.
+ * The lines of copied rows that {@linkcode sortedSql} did not accept, as `@text` and as if they had been added.
  *
+ * @param rest Those rows.
  * @param delimiter Of the source files.
  */
-export function copiedLinesSql(lines: string, rows: string, delimiter: string): string {
+export function copiedLinesSql(lines: string, rest: string, delimiter: string): string {
   const between = literal(delimiter);
   // Compared as the text that they are: two casts for each line would cost as much as all else. There is no raw text.
   return `SELECT replace(l."@text", ${between}, ${SEPARATOR}) AS "@text" FROM ${identifier(lines)} l
-    SEMI JOIN (SELECT "@file" || ${between} || "@line" AS "@row" FROM ${identifier(rows)}) r
+    SEMI JOIN (SELECT replace(additional_column, ' ', ${between}) AS "@row" FROM ${identifier(rest)}) r
       ON left(l."@text", strpos(l."@text", ${literal(delimiter + delimiter)}) - 1) = r."@row"`;
 }
 
@@ -230,7 +225,7 @@ export function copiedLinesSql(lines: string, rows: string, delimiter: string): 
  * Rows of normalised files, each value looked at: the contract's columns, additional_column, source_key, `@file` and
  * `@line`; `@fault`, the number of the first fault, NULL where a row is accepted; `@detail` and `@raw` of the others.
  *
- * @param lines Has the lines as `@text`.
+ * @param lines A SELECT of the lines as `@text`.
  */
 export function judgedSql(lines: string, header: BoundHeader, contract: Contract, delimiter: string): string {
   const faults = rowFaults(header, contract);
@@ -238,7 +233,7 @@ export function judgedSql(lines: string, header: BoundHeader, contract: Contract
   const text = (index: number) => unescapeSql(partOf(index));
   return `
     WITH split AS (
-      SELECT string_split("@text", ${SEPARATOR}) AS "@parts" FROM ${identifier(lines)}
+      SELECT string_split("@text", ${SEPARATOR}) AS "@parts" FROM (${lines})
     ), typed AS (
       SELECT CAST("@parts"[1] AS BIGINT) AS "@file", CAST("@parts"[2] AS BIGINT) AS "@line", "@parts", ${
     header.columns.map(({ name, type, index }) =>

@@ -684,7 +684,7 @@ Deno.test("checkFiles() reads many small files with as few queries as some", asy
       return callCount;
     };
     const some = await callsFor(6);
-    assert.ok(some > 0 && some < 40, `${some} calls of the engine`);
+    assert.ok(some > 0 && some < 30, `${some} calls of the engine`);
     assert.equal(await callsFor(300), some);
   }, { watch: () => callCount++ });
 });

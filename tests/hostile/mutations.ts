@@ -274,7 +274,7 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "rows that are proven and not accepted are lost",
     file: "lib/contract_split.ts",
-    search: 'lines.push(copiedLinesSql("proven_lines", "rest", csv.delimiter));',
+    search: 'lines.push(copiedLinesSql("proven_lines", "rest_rows", csv.delimiter));',
     replacement: "",
   },
   {

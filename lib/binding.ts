@@ -64,8 +64,8 @@ export async function bindStore(store: ObjectStore, database: Database, prefixes
 }
 
 /**
- * Refuses a database that does not know runs which the store knows: it was restored from a backup, and what those runs
- * added to its tables is missing.
+ * Refuses a database that does not know runs which the store knows, or does not know that they were committed where the
+ * store has their completion record: it was restored from a backup, and what those runs added to its tables is missing.
  *
  * @returns The runs that have something under the staging prefix.
  * @throws {DataError} `restored_database`, before anything is deleted.
@@ -81,8 +81,12 @@ export async function checkRunsKnown(
     name.slice(0, -".json".length)
   );
   const staged = [...await namesBelow(store, prefixes.staging)];
-  const known = await database.knownRuns([...records, ...staged]);
-  const unknown = [...records, ...staged].filter((runId) => !known.has(runId));
+  const states = await database.runStates([...records, ...staged]);
+  const isCommitted = (runId: string) => ["committed", "published"].includes(states.get(runId) ?? "");
+  const unknown = [
+    ...records.filter((runId) => !isCommitted(runId)),
+    ...staged.filter((runId) => !states.has(runId)),
+  ];
   if (unknown.length === 0) return staged;
   throw new DataError(
     "restored_database",

@@ -10,6 +10,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { type Incident, REPLACEMENT } from "./faults_entry.ts";
 import { readParquet, readTable, select, withDuckdb } from "./support/duckdb.ts";
+import { STAGE_NAMES } from "./support/permissions.ts";
 import {
   parseSummary,
   REPOSITORY,
@@ -732,6 +733,30 @@ Deno.test("pipeline refuses a store and a database that do not belong together, 
     assert.deepEqual(await published(workspace), once);
     assert.deepEqual(await listFiles(join(workspace.store, "sales_data")), []);
   });
+});
+
+Deno.test("pipeline takes no file twice, when the database was restored to a moment within a night", async () => {
+  const files = { "a.csv": sale(5) };
+  await using workspace = await createNight(files);
+  const [backup, newest] = [join(workspace.folder, "backup.duckdb"), join(workspace.folder, "newest.duckdb")];
+  for (const stage of STAGE_NAMES) {
+    const { code, text } = await runTask(stage, ["--config", workspace.config]);
+    assert.equal(code, 0, text);
+    // It knows that the run was begun, but not that it was committed.
+    if (stage === "download") await Deno.copyFile(workspace.database, backup);
+  }
+  await deliver(workspace, files);
+  const before = await readTree(workspace.store);
+  await Deno.rename(workspace.database, newest);
+  await Deno.rename(backup, workspace.database);
+  const says = ["does not know", "restored from an older backup", "nothing was changed"];
+  assertFailure(await run(workspace), { exitCode: 65, code: "restored_database", says });
+  assertSameTree(await readTree(workspace.store), before, "the store");
+
+  await Deno.rename(newest, workspace.database);
+  const { files: [again] } = await runPipeline(workspace.config);
+  assert.equal(again?.status, "duplicate");
+  assert.deepEqual(await published(workspace), { rows: 1, customers: "5.00", salesTeam: "5.00" });
 });
 
 Deno.test("a stage stops with 65 and names the manifest, when that is corrupt, and pipeline begins anew", async (test) => {

@@ -254,8 +254,8 @@ export interface Database extends AsyncDisposable {
   beginRun(run: { runId: string; token: number; configHash: string }): Promise<number>;
   /** The state of a run, `null` where the database does not know it. */
   runState(runId: string): Promise<RunState | null>;
-  /** Which of these run ids the database knows. */
-  knownRuns(runIds: readonly string[]): Promise<Set<string>>;
+  /** The states of those of these runs that the database knows. */
+  runStates(runIds: readonly string[]): Promise<Map<string, RunState>>;
   /** Committed runs that still have something to do, oldest first. */
   unfinishedRuns(): Promise<UnfinishedRun[]>;
   /** Ends a run that committed nothing, or records that a committed one has its completion record. */

@@ -7,7 +7,7 @@
  * @module
  */
 import { dirname, resolve } from "node:path";
-import { Duckdb, literal, type Resources, rowsOf, type SqlValue } from "../duckdb.ts";
+import { Duckdb, literal, type Resources, type Row, rowsOf, type SqlValue } from "../duckdb.ts";
 import {
   AccessError,
   ConfigError,
@@ -216,8 +216,9 @@ class DuckdbDatabase implements Database {
     return this.#open((db) => runState(db, runId));
   }
 
-  async knownRuns(runIds: readonly string[]): Promise<Set<string>> {
-    return await this.#among(runIds, "SELECT run_id AS found FROM pipeline_run WHERE run_id IN");
+  async runStates(runIds: readonly string[]): Promise<Map<string, RunState>> {
+    const rows = await this.#among(runIds, "SELECT run_id, state FROM pipeline_run WHERE run_id IN");
+    return new Map(rows.map((row) => [String(row.run_id), row.state as RunState]));
   }
 
   unfinishedRuns(): Promise<UnfinishedRun[]> {
@@ -269,17 +270,19 @@ class DuckdbDatabase implements Database {
   }
 
   async acceptedContent(sha256: readonly string[]): Promise<Set<string>> {
-    return await this.#among(
+    const rows = await this.#among(
       sha256,
-      "SELECT DISTINCT sha256 AS found FROM source_file WHERE status = 'accepted' AND rows_read > 0 AND sha256 IN",
+      "SELECT DISTINCT sha256 FROM source_file WHERE status = 'accepted' AND rows_read > 0 AND sha256 IN",
     );
+    return new Set(rows.map((row) => String(row.sha256)));
   }
 
   async knownKeys(keys: readonly string[]): Promise<Set<string>> {
-    return await this.#among(
+    const rows = await this.#among(
       keys,
-      "SELECT DISTINCT object_key AS found FROM source_file WHERE object_key IN",
+      "SELECT DISTINCT object_key FROM source_file WHERE object_key IN",
     );
+    return new Set(rows.map((row) => String(row.object_key)));
   }
 
   runFiles(runId: string): Promise<Pick<LedgerEntry, "key" | "status">[]> {
@@ -381,12 +384,11 @@ class DuckdbDatabase implements Database {
     return this.#open((db) => db.transaction(() => work(db)));
   }
 
-  async #among(values: readonly string[], sql: string): Promise<Set<string>> {
-    if (values.length === 0) return new Set();
-    const rows = await this.#open((db) =>
+  async #among(values: readonly string[], sql: string): Promise<Row[]> {
+    if (values.length === 0) return [];
+    return await this.#open((db) =>
       db.query(`${sql} (SELECT unnest(from_json($1::JSON, '["VARCHAR"]')))`, [JSON.stringify(values)])
     );
-    return new Set(rows.map((row) => String(row.found)));
   }
 
   /** Runs the work after the work before it, with the file open. */

@@ -193,8 +193,13 @@ class MysqlDatabase implements Database {
     return (row?.[0] ?? null) as RunState | null;
   }
 
-  knownRuns(runIds: readonly string[]): Promise<Set<string>> {
-    return this.#among("read the runs", runIds, "SELECT run_id FROM pipeline_run WHERE run_id IN");
+  async runStates(runIds: readonly string[]): Promise<Map<string, RunState>> {
+    const rows = await this.#among(
+      "read the runs",
+      runIds,
+      "SELECT run_id, state FROM pipeline_run WHERE run_id IN",
+    );
+    return new Map(rows.map(([runId, state]) => [String(runId), state as RunState]));
   }
 
   async unfinishedRuns(): Promise<UnfinishedRun[]> {
@@ -232,23 +237,24 @@ class MysqlDatabase implements Database {
     });
   }
 
-  acceptedContent(sha256: readonly string[]): Promise<Set<string>> {
-    return this.#among(
+  async acceptedContent(sha256: readonly string[]): Promise<Set<string>> {
+    const rows = await this.#among(
       "read the ledger",
       sha256,
       "SELECT DISTINCT sha256 FROM source_file WHERE status = 'accepted' AND rows_read > 0 AND sha256 IN",
     );
+    return new Set(rows.map(([hash]) => String(hash)));
   }
 
   async knownKeys(keys: readonly string[]): Promise<Set<string>> {
     const hashes = new Map(keys.map((key) => [keyHash(key), key]));
-    const found = await this.#among(
+    const rows = await this.#among(
       "read the ledger",
       [...hashes.keys()],
       "SELECT DISTINCT LOWER(HEX(key_hash)) FROM source_file WHERE key_hash IN",
       "UNHEX(?)",
     );
-    return new Set([...found].map((hash) => hashes.get(hash) ?? ""));
+    return new Set(rows.map(([hash]) => hashes.get(String(hash)) ?? ""));
   }
 
   async runFiles(runId: string): Promise<Pick<LedgerEntry, "key" | "status">[]> {
@@ -350,11 +356,10 @@ class MysqlDatabase implements Database {
     );
   }
 
-  async #among(action: string, values: readonly string[], sql: string, each = "?"): Promise<Set<string>> {
-    const found = new Set<string>();
+  async #among(action: string, values: readonly string[], sql: string, each = "?"): Promise<SqlRow[]> {
+    const found: SqlRow[] = [];
     for (const part of batches(values)) {
-      const rows = await this.#read(action, `${sql} (${part.map(() => each).join(", ")})`, part);
-      for (const [value] of rows) found.add(String(value));
+      found.push(...await this.#read(action, `${sql} (${part.map(() => each).join(", ")})`, part));
     }
     return found;
   }

@@ -17,6 +17,7 @@ import {
   type MoveOrder,
   type PendingMove,
   type ReplayedFile,
+  type RunState,
   type Totals,
 } from "../../lib/database/database.ts";
 import { DataError } from "../../lib/errors.ts";
@@ -215,13 +216,14 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     assert.deepEqual(await states(database), ["open", null, null]);
   });
 
-  test("knownRuns() gives those of the ids that the database has, in any state", async (under) => {
+  test("runStates() gives the states of those of the ids that the database has", async (under) => {
     const { database } = under;
     await commitRun(under, FIRST);
     await begin(database, SECOND);
     const asked = [SECOND, "20230101T000000Z-ffff", FIRST, "it's 1"];
-    assert.deepEqual(await database.knownRuns(asked), new Set([FIRST, SECOND]));
-    assert.deepEqual(await database.knownRuns([]), new Set());
+    const expected: [string, RunState][] = [[FIRST, "committed"], [SECOND, "open"]];
+    assert.deepEqual(await database.runStates(asked), new Map(expected));
+    assert.deepEqual(await database.runStates([]), new Map());
   });
 
   test("finishRun() ends a run that committed nothing, or says that a committed one is published", async (under) => {

@@ -782,7 +782,7 @@ Deno.test("the documented grants are enough for every stage, and none is too man
       await database.binding();
       const runId = `run-${++serial}`;
       const token = await begin(database, runId);
-      await database.knownRuns([runId]);
+      await database.runStates([runId]);
       await database.unfinishedRuns();
       await database.pendingMoves("archive");
       await database.acceptedContent(["c0ffee"]);
@@ -837,7 +837,7 @@ Deno.test("the documented grants are enough for every stage, and none is too man
       const token = await begin(database, runId);
       await database.binding();
       await database.bind();
-      await database.knownRuns([runId]);
+      await database.runStates([runId]);
       await database.rejectedFiles({ runId: null, key: null });
       const file = { runId, key: "a.csv" };
       await database.runFiles(runId);

@@ -16,8 +16,8 @@ export interface Reject {
   readonly raw: string;
 }
 
-/** As validate writes it. */
-const HEADER = "line,reason,column,detail,raw";
+/** The first line, as validate writes it. */
+export const REJECTS_HEADER = "line,reason,column,detail,raw";
 
 /** The file is not what validate wrote. */
 export class RejectFileError extends Error {
@@ -46,8 +46,8 @@ export async function* readRejects(bytes: AsyncIterable<Uint8Array>): AsyncGener
           throw new RejectFileError(`${JSON.stringify(line)} is no line number`);
         }
         yield { line: Number(line), reason, raw: unprotect(raw) };
-      } else if (fields.join() !== HEADER) {
-        throw new RejectFileError(`its header is not ${HEADER}`);
+      } else if (fields.join() !== REJECTS_HEADER) {
+        throw new RejectFileError(`its header is not ${REJECTS_HEADER}`);
       }
       isHeader = false;
     }

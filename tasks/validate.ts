@@ -11,16 +11,11 @@ import { main } from "../lib/command.ts";
 import type { ComputeContext } from "../lib/context.ts";
 import { checkFiles } from "../lib/contract_check.ts";
 import { joinWritten } from "../lib/contract_context.ts";
-import { nameWithin, type Written } from "../lib/engine/engine.ts";
+import { nameWithin } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
 import type { SourceFile } from "../lib/manifest.ts";
+import { writeRejectFiles } from "../lib/reject_writer.ts";
 import rejectsCsv from "./sql/rejects.sql" with { type: "text" };
-
-/**
- * Files of a partitioned write that DuckDB keeps open (partitioned_write_max_open_files). With more of them and more than
- * half a million rows it closes some and goes on in another part.
- */
-const REJECTS_FILES_PER_WRITE = 100;
 
 /** Fills in what became of each file, and the accepted_sales dataset. */
 export async function validate(context: ComputeContext): Promise<void> {
@@ -58,7 +53,10 @@ export async function validate(context: ComputeContext): Promise<void> {
   failOnUnknownKeys(context);
   const { rowCount, files: parts } = joinWritten([first.accepted, second.accepted]);
   manifest.accepted = { rowCount, files: parts.map((file) => nameWithin(runFolder, file)) };
-  await writeRejects(joinWritten([first.rejects, second.rejects]), context);
+  await writeRejectFiles(
+    { files, rejects: joinWritten([first.rejects, second.rejects]), sql: rejectsCsv },
+    context,
+  );
   assertCounts(files, rowCount);
   log.info("Validated {fileCount} files: {accepted} rows accepted, {rejected} rejected", {
     fileCount: open.length,
@@ -100,38 +98,6 @@ function failOnUnknownKeys({ manifest: { config, files } }: ComputeContext): voi
       } have an ${reason} (contract.unknownKeys is "fail"); ` +
         "add what is missing to the dimension and run again",
     );
-  }
-}
-
-/** Writes one CSV of rejected rows for each file that has any. */
-async function writeRejects(rejects: Written, context: ComputeContext): Promise<void> {
-  const { engine, runFolder, manifest: { files } } = context;
-  if (rejects.rowCount === 0) return;
-  await engine.nameParquet("all_rejects", rejects.files);
-  const faulty = files.filter((file) => Object.keys(file.rejects).length > 0);
-  let rowCount = 0;
-  for (let start = 0; start < faulty.length; start += REJECTS_FILES_PER_WRITE) {
-    const batch = faulty.slice(start, start + REJECTS_FILES_PER_WRITE);
-    const folder = join(runFolder, "rejects", String(start));
-    await engine.nameQuery(
-      "rejects",
-      `SELECT * FROM all_rejects WHERE file_id BETWEEN ${batch[0]?.id} AND ${batch.at(-1)?.id}`,
-    );
-    const target = { folder, format: "csv", fileName: "rejects-{i}", partitionBy: ["file_id"] } as const;
-    const written = await engine.write(rejectsCsv, target);
-    rowCount += written.rowCount;
-    const byId = new Map(batch.map((file) => [file.id, file]));
-    for (const csv of written.files) {
-      const id = Number(/file_id=(\d+)\//.exec(nameWithin(folder, csv))?.[1]);
-      const file = byId.get(id);
-      if (!file || file.rejectsFile !== null) {
-        throw new Error(`the rejects of file ${id} are not in one file of their own`);
-      }
-      file.rejectsFile = nameWithin(runFolder, csv);
-    }
-  }
-  if (rowCount !== rejects.rowCount) {
-    throw new Error(`${rejects.rowCount} rows are rejected, but ${rowCount} were written`);
   }
 }
 

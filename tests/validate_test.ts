@@ -315,8 +315,12 @@ Deno.test("validate() writes one CSV for each file, when many files have many re
       const key = `s/${i}.csv`;
       assert.deepEqual(fate(run.file(key)), ["accepted", null, rowCount, 0, rowCount]);
       const [, ...rows] = await run.rejects(key) ?? [];
-      assert.equal(rows.length, rowCount, key);
-      assert.equal(rows.find(([line]) => line === String(rowCount + 1))?.at(-1), String(i));
+      assert.deepEqual(
+        rows.map(([line]) => Number(line)),
+        Array.from({ length: rowCount }, (_, i) => i + 2),
+        key,
+      );
+      assert.equal(rows.at(-1)?.at(-1), String(i));
     }
     assert.equal(new Set(run.manifest.files.map(({ rejectsFile }) => rejectsFile)).size, fileCount);
   });

@@ -110,19 +110,19 @@ class DuckdbEngine implements Engine {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
     await Deno.mkdir(target.folder, { recursive: true });
-    const options = [
-      `FORMAT ${target.format}`,
-      "RETURN_FILES",
-      `FILENAME_PATTERN ${literal(target.fileName)}`,
-    ];
-    if (target.format === "csv") options.push("HEADER");
-    if (target.partitionBy) {
-      options.push(`PARTITION_BY (${target.partitionBy.map(identifier).join(", ")})`);
-    } else {
+    const { folder, format, fileName, partitionBy } = target;
+    const options = [`FORMAT ${format}`, "RETURN_FILES"];
+    if (format === "csv") options.push("HEADER");
+    // Only a write of one file keeps the order of the query.
+    const isOne = format === "csv" && !partitionBy;
+    if (!isOne) options.push(`FILENAME_PATTERN ${literal(fileName)}`);
+    if (partitionBy) {
+      options.push(`PARTITION_BY (${partitionBy.map(identifier).join(", ")})`);
+    } else if (!isOne) {
       options.push(`FILE_SIZE_BYTES '${PARQUET_FILE_SIZE}'`);
     }
     const [copied] = await this.#db.queryWithProgress(
-      `COPY (${sql}) TO ${literal(target.folder)} (${options.join(", ")})`,
+      `COPY (${sql}) TO ${literal(isOne ? `${folder}/${fileName}.csv` : folder)} (${options.join(", ")})`,
       onProgress ?? (() => {}),
     );
     const rowCount = Number(copied?.Count);

@@ -17,11 +17,14 @@
 export interface WriteTarget {
   /** Absolute path. */
   readonly folder: string;
-  /** How the files are written. */
+  /** How the files are written. CSV that is not partitioned is one file, with the rows in the order of the query. */
   readonly format: "parquet" | "csv";
-  /** Name of each file without its ending; `{i}` is its number. */
+  /** Name of each file without its ending; where there may be several, `{i}` is its number. */
   readonly fileName: string;
-  /** Columns that go into the path, Hive style, instead of the file. The query should be ordered by them. */
+  /**
+   * Columns that go into the path, Hive style, instead of the file. The query should be ordered by them; within a file
+   * there is no order.
+   */
   readonly partitionBy?: readonly string[];
 }
 

@@ -18,7 +18,7 @@ const PIECE_ROWS = 2048;
 /** Files of a partitioned write that DuckDB keeps open (partitioned_write_max_open_files). */
 const OPEN_FILES = 100;
 /** Lines whose rejects are sorted at once: a sort of 10 million rejects would not stay within the memory limit. */
-const SORTED_LINES = 2_000_000;
+const SORTED_LINES = 500_000;
 
 /** What has to be written. */
 export interface Rejects {

@@ -28,6 +28,7 @@ import {
   knownKeysSql,
   provenSql,
   provenTypes,
+  rejectsSql,
   textColumns,
   unknownKeysSql,
   warningNames,
@@ -36,6 +37,7 @@ import { CHUNK_BYTES } from "./csv_chunks.ts";
 import { beginProof, type HopefulFile } from "./csv_proof.ts";
 import { literal } from "./duckdb.ts";
 import type { Written } from "./engine/engine.ts";
+import { type KnownKeys, readKnownKeys } from "./known_keys.ts";
 import type { SourceFile } from "./manifest.ts";
 
 /**
@@ -55,8 +57,10 @@ export async function checkFiles(
   const layouts = new Layouts(context.config);
   const buffer = Buffer.alloc(CHUNK_BYTES);
   const hopeful = await findHopeful(files, layouts, buffer, context);
+  // While the engine reads it cannot be asked. A file that was hopeful is split without them, which only takes longer.
+  const keys = hopeful.size < files.length ? await readKnownKeys(context.engine) : null;
   const reading = acceptHopeful([...hopeful.values()], target("proven"), context);
-  await using splitting = new Splitting(target("split"), layouts, buffer, context);
+  await using splitting = new Splitting(target("split"), layouts, keys ?? new Map(), buffer, context);
   splitting.after(reading);
   const proven: ReadableFile[] = [];
   const given: ReadableFile[] = [];
@@ -77,7 +81,13 @@ export async function checkFiles(
   // Each of their rows is exact, but may break a rule or have an unknown key. The others are accepted already.
   const suspects = proven.filter(({ file, rowCount }) => file.rowsAccepted < rowCount);
   const suspected = suspects.length > 0
-    ? await splitSuspects(suspects, target("suspects"), layouts, context)
+    ? await splitSuspects(
+      suspects,
+      target("suspects"),
+      layouts,
+      keys ?? await readKnownKeys(context.engine),
+      context,
+    )
     : [];
   const rejects = joinWritten([...split.rejects, ...suspected]);
   await countAccepted(split.files, joinWritten(split.accepted), context);
@@ -101,9 +111,10 @@ async function splitSuspects(
   suspects: readonly ReadableFile[],
   folder: string,
   layouts: Layouts,
+  keys: ReadonlyMap<string, KnownKeys>,
   context: CheckContext,
 ): Promise<readonly Written[]> {
-  await using splitting = new Splitting(folder, layouts, Buffer.alloc(CHUNK_BYTES), context);
+  await using splitting = new Splitting(folder, layouts, keys, Buffer.alloc(CHUNK_BYTES), context);
   for (const { file } of suspects) await splitting.add(file);
   return (await splitting.end()).rejects;
 }
@@ -239,10 +250,11 @@ async function countRejects(
   { engine }: CheckContext,
 ): Promise<void> {
   if (rejects.rowCount === 0) return;
-  await engine.nameParquet("rejects", rejects.files);
+  await engine.nameParquet("judged", rejects.files);
   const byId = new Map(files.map(({ file }) => [file.id, file]));
   const rows = await engine.query(
-    "SELECT file_id, reason, count(*) AS row_count FROM rejects GROUP BY file_id, reason ORDER BY file_id, reason",
+    `SELECT file_id, reason, count(*) AS row_count FROM (${rejectsSql("judged")})
+     GROUP BY file_id, reason ORDER BY file_id, reason`,
   );
   for (const row of rows) {
     const file = byId.get(Number(row.file_id));

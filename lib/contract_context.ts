@@ -40,24 +40,17 @@ export interface ReadableFile {
 export interface Checked {
   /** Rows of accepted files, as `acceptedRowsSql` gives them. */
   readonly accepted: Written;
-  /** Rejected rows, as `rejectsSql` gives them. */
+  /** Judged rows, of which the rejected ones are counted; `rejectsSql` gives those. */
   readonly rejects: Written;
 }
 
 /** Writes what a query gives as Parquet. */
-export function writeParquet(
-  sql: string,
-  folder: string,
-  { engine, step }: CheckContext,
-  partitionBy?: readonly string[],
-): Promise<Written> {
-  const target = {
-    folder,
-    format: "parquet",
-    fileName: "part-{i}",
-    ...(partitionBy ? { partitionBy } : {}),
-  } as const;
-  return engine.write(sql, target, (share) => step.update(share));
+export function writeParquet(sql: string, folder: string, { engine, step }: CheckContext): Promise<Written> {
+  return engine.write(
+    sql,
+    { folder, format: "parquet", fileName: "part-{i}" },
+    (share) => step.update(share),
+  );
 }
 
 /** Several results as one. */

@@ -12,20 +12,21 @@ import {
   acceptedRowsSql,
   type BoundHeader,
   copiedLinesSql,
+  copiedRowsSql,
   type HeaderFault,
   judgedSql,
   normalisedColumns,
   normalisedTypes,
-  rejectsSql,
-  sortedSql,
+  restSql,
 } from "./contract_sql.ts";
 import { NO_DELIMITER } from "./csv_marks.ts";
 import { RowWriter } from "./csv_normalised.ts";
 import { type SplitCsv, splitCsv } from "./csv_split.ts";
-import { nameWithin, type Written } from "./engine/engine.ts";
+import type { Written } from "./engine/engine.ts";
+import type { KnownKeys } from "./known_keys.ts";
 import type { SourceFile } from "./manifest.ts";
 
-/** Rows after which the engine begins to read, while further files are split. */
+/** Rows for which the engine begins to read while further files are split, where it has nothing else to do. */
 const BATCH_ROWS = 4_000_000;
 
 /** What became of split files. */
@@ -34,13 +35,15 @@ export interface SplitResult {
   readonly files: readonly ReadableFile[];
   /** As Parquet; see `acceptedRowsSql`. */
   readonly accepted: readonly Written[];
-  /** As Parquet; see `rejectsSql`. */
+  /** Judged rows as Parquet, of which the rejected ones are counted. */
   readonly rejects: readonly Written[];
 }
 
 /** Rows of files with the same layout. */
 interface Batch {
   readonly header: BoundHeader;
+  /** By field, as far as there are any. */
+  readonly keys: readonly (KnownKeys | null)[];
   readonly files: SourceFile[];
   /** Where its files and folders lie, less what each is called. */
   readonly path: string;
@@ -55,28 +58,38 @@ interface Batch {
 export class Splitting implements AsyncDisposable {
   readonly #folder: string;
   readonly #layouts: Layouts;
+  readonly #keys: ReadonlyMap<string, KnownKeys>;
   readonly #buffer: Buffer;
   readonly #context: CheckContext;
   readonly #proven: RowWriter;
   readonly #odd: RowWriter;
   readonly #files: ReadableFile[] = [];
   readonly #accepted: Written[] = [];
-  readonly #rejects: Written[] = [];
+  readonly #judged: Written[] = [];
   #batches = new Map<string, Batch>();
   #batchCount = 0;
   #rowCount = 0;
   /** The engine works on one thing at a time. */
   #work: Promise<unknown> = Promise.resolve();
+  #isWorking = false;
 
   /**
    * Nothing is begun.
    *
    * @param folder Absolute; takes the results.
+   * @param keys By column of the contract; rows with others are looked at.
    * @param buffer For reading, as `readChunks` needs it.
    */
-  constructor(folder: string, layouts: Layouts, buffer: Buffer, context: CheckContext) {
+  constructor(
+    folder: string,
+    layouts: Layouts,
+    keys: ReadonlyMap<string, KnownKeys>,
+    buffer: Buffer,
+    context: CheckContext,
+  ) {
     this.#folder = folder;
     this.#layouts = layouts;
+    this.#keys = keys;
     this.#buffer = buffer;
     this.#context = context;
     this.#proven = new RowWriter(context.config.csv);
@@ -85,8 +98,11 @@ export class Splitting implements AsyncDisposable {
 
   /** What the engine does before. */
   after(work: Promise<unknown>): void {
-    this.#work = work;
-    work.catch(() => {});
+    this.#isWorking = true;
+    this.#work = work.then(() => {
+      this.#isWorking = false;
+    });
+    this.#work.catch(() => {});
   }
 
   /** Splits a file; its status is filled in where it is rejected as a whole. */
@@ -100,7 +116,7 @@ export class Splitting implements AsyncDisposable {
       const batch = begun.batch = this.#batchOf(layout);
       this.#proven.begin(provenOf(batch), file.id);
       this.#odd.begin(oddOf(batch), file.id);
-      return { table: layout.copied, proven: this.#proven, odd: this.#odd };
+      return { table: layout.copied, keys: batch.keys, proven: this.#proven, odd: this.#odd };
     });
     const { layout, batch } = begun;
     if (found.kind === "rows" && batch) {
@@ -112,7 +128,7 @@ export class Splitting implements AsyncDisposable {
       batch.longestOdd = Math.max(batch.longestOdd, this.#odd.longestBytes);
       this.#files.push({ file, header: batch.header, rowCount });
       this.#rowCount += rowCount;
-      if (this.#rowCount >= BATCH_ROWS) this.#beginReading();
+      if (this.#rowCount >= BATCH_ROWS && !this.#isWorking) this.#beginReading();
     } else if (found.kind === "header" && layout && "reason" in layout) {
       if ("columns" in layout) file.columns = layout.columns;
       rejectFile(file, layout.reason, layout.detail);
@@ -125,7 +141,7 @@ export class Splitting implements AsyncDisposable {
   async end(): Promise<SplitResult> {
     this.#beginReading();
     await this.#work;
-    return { files: this.#files, accepted: this.#accepted, rejects: this.#rejects };
+    return { files: this.#files, accepted: this.#accepted, rejects: this.#judged };
   }
 
   /** The engine must not be closed while it works. */
@@ -137,7 +153,8 @@ export class Splitting implements AsyncDisposable {
     let batch = this.#batches.get(key);
     if (batch === undefined) {
       const path = join(this.#folder, String(++this.#batchCount));
-      batch = { header, files: [], path, provenCount: 0, oddCount: 0, longestProven: 0, longestOdd: 0 };
+      const keys = keysByField(header, this.#keys);
+      batch = { header, keys, files: [], path, provenCount: 0, oddCount: 0, longestProven: 0, longestOdd: 0 };
       this.#batches.set(key, batch);
     }
     return batch;
@@ -176,15 +193,16 @@ export class Splitting implements AsyncDisposable {
       assertCount(judged, restCount + oddCount);
       await engine.nameParquet("judged", judged.files);
       // Of the proven rows only those are here that were not accepted.
-      if (oddCount > 0) {
-        this.#accepted.push(await this.#write(acceptedRowsSql("judged", header), `${path}-accepted`));
-      }
-      this.#rejects.push(await this.#write(rejectsSql("judged", header, contract), `${path}-rejects`));
+      const accepted = oddCount > 0
+        ? await this.#write(acceptedRowsSql("judged", header), `${path}-accepted`)
+        : { rowCount: 0, files: [] };
+      const rejectCount = judged.rowCount - accepted.rowCount;
+      this.#accepted.push(accepted);
+      if (rejectCount > 0) this.#judged.push({ rowCount: rejectCount, files: judged.files });
+      else await Deno.remove(`${path}-judged`, { recursive: true });
     }
     // They are as large as all the others together.
-    for (const name of [provenOf(batch), oddOf(batch), `${path}-judged`]) {
-      await Deno.remove(name, { recursive: true }).catch(() => {});
-    }
+    for (const name of [provenOf(batch), oddOf(batch)]) await Deno.remove(name).catch(() => {});
   }
 
   /** Reads proven rows typed; names those that are not accepted `rest_rows`, and gives how many there are. */
@@ -200,25 +218,23 @@ export class Splitting implements AsyncDisposable {
       skipLines: 0,
       maxLineBytes: batch.longestProven,
     });
-    const folder = `${path}-sorted`;
-    const sorted = await this.#write(sortedSql("proven_rows", header, contract), folder, ["@accepted"]);
-    assertCount(sorted, batch.provenCount);
-    // A folder for each value, whose name is escaped.
-    const of = (isAccepted: boolean) =>
-      sorted.files.filter((file) => nameWithin(folder, file).includes(`accepted=${isAccepted}/`));
-    const rest = of(false);
-    let restCount = 0;
-    if (rest.length > 0) {
-      await engine.nameParquet("rest_rows", rest);
-      const [counted] = await engine.query("SELECT count(*) AS row_count FROM rest_rows");
-      restCount = Number(counted?.row_count);
+    const known = new Set(this.#keys.keys());
+    const accepted = await this.#write(
+      copiedRowsSql("proven_rows", header, contract, known),
+      `${path}-copied`,
+    );
+    this.#accepted.push(accepted);
+    const restCount = batch.provenCount - accepted.rowCount;
+    if (restCount > 0) {
+      const rest = await this.#write(restSql("proven_rows", header, contract, known), `${path}-rest`);
+      assertCount(rest, restCount);
+      await engine.nameParquet("rest_rows", rest.files);
     }
-    this.#accepted.push({ rowCount: sorted.rowCount - restCount, files: of(true) });
     return restCount;
   }
 
-  #write(sql: string, folder: string, partitionBy?: readonly string[]): Promise<Written> {
-    return writeParquet(sql, folder, this.#context, partitionBy);
+  #write(sql: string, folder: string): Promise<Written> {
+    return writeParquet(sql, folder, this.#context);
   }
 
   /** Names the lines of a normalised file as they stand. */
@@ -231,6 +247,19 @@ export class Splitting implements AsyncDisposable {
       maxLineBytes,
     });
   }
+}
+
+/** The keys of each field of a row, up to the last one that has any. */
+function keysByField(
+  { columns }: BoundHeader,
+  keys: ReadonlyMap<string, KnownKeys>,
+): (KnownKeys | null)[] {
+  const byField: (KnownKeys | null)[] = [];
+  for (const { name, index } of columns) {
+    const known = keys.get(name);
+    if (known) byField[index] = known;
+  }
+  return Array.from(byField, (known) => known ?? null);
 }
 
 /** Where the proven rows of a batch are. */

@@ -177,53 +177,71 @@ export function normalisedTypes(header: BoundHeader): Map<string, string> {
 }
 
 /**
- * All rows of normalised files that are proven to be exact, with `@accepted`. Those that are not accepted, for a rule or
- * a key, have in additional_column what {@linkcode copiedLinesSql} reads: one query writes both kinds, and neither needs a
- * column more.
+ * The accepted ones among rows of normalised files that are proven to be exact: every contract column, additional_column,
+ * source_key.
  *
  * @param relation Has {@linkcode normalisedColumns}, typed.
+ * @param known Columns of keys that are known to be known.
  */
-export function sortedSql(relation: string, header: BoundHeader, contract: Contract): string {
+export function copiedRowsSql(
+  relation: string,
+  header: BoundHeader,
+  contract: Contract,
+  known: ReadonlySet<string>,
+): string {
   const names = header.columns.map(({ name }) => identifier(name));
-  const accepted = [
+  return `SELECT ${names.join(", ")}, additional_column, "@key" AS source_key
+    FROM (${typedSql(relation, header)}) ${JOIN_SOURCE} WHERE ${areAccepted(contract, known)}`;
+}
+
+/** `@file` and `@line` of those that {@linkcode copiedRowsSql} does not give. */
+export function restSql(
+  relation: string,
+  header: BoundHeader,
+  contract: Contract,
+  known: ReadonlySet<string>,
+): string {
+  return `SELECT "@file", "@line" FROM (${typedSql(relation, header)})
+    WHERE NOT coalesce(${areAccepted(contract, known)}, FALSE)`;
+}
+
+function typedSql(relation: string, header: BoundHeader): string {
+  const columns = header.columns.map(({ name, index }) =>
+    `${identifier(`@${index}`)} AS ${identifier(name)}`
+  );
+  return `SELECT ${columns.join(", ")},
+    ${additionalColumn(header, (index) => identifier(`@${index}`))} AS additional_column, "@file", "@line"
+    FROM ${identifier(relation)}`;
+}
+
+/** That typed rows pass every rule, and have known keys. */
+function areAccepted(contract: Contract, known: ReadonlySet<string>): string {
+  return [
+    "TRUE",
     ...rejectRules(contract).map(([, check]) => passes(check)),
-    ...KEY_COLUMNS.map(({ column, dimension, key }) =>
+    ...KEY_COLUMNS.filter(({ column }) => !known.has(column)).map(({ column, dimension, key }) =>
       `${identifier(column)} IN (SELECT ${key} FROM ${dimension})`
     ),
-  ];
-  return `
-    WITH typed AS (
-      SELECT ${
-    header.columns.map(({ name, index }) => `${identifier(`@${index}`)} AS ${identifier(name)}`).join(", ")
-  },
-        ${additionalColumn(header, (index) => identifier(`@${index}`))} AS additional_column, "@file", "@line"
-      FROM ${identifier(relation)}
-    ), sorted AS (
-      SELECT *, coalesce(${accepted.join(" AND ")}, FALSE) AS "@accepted" FROM typed
-    )
-    SELECT ${names.join(", ")},
-      CASE WHEN "@accepted" THEN additional_column ELSE "@file" || ' ' || "@line" END AS additional_column,
-      "@key" AS source_key, "@accepted"
-    FROM sorted ${JOIN_SOURCE}`;
+  ].join(" AND ");
 }
 
 /**
- * The lines of copied rows that {@linkcode sortedSql} did not accept, as `@text` and as if they had been added.
+ * The lines of some copied rows as `@text`, as if they had been added and not copied.
  *
- * @param rest Those rows.
+ * @param rest `@file` and `@line` of each.
  * @param delimiter Of the source files.
  */
 export function copiedLinesSql(lines: string, rest: string, delimiter: string): string {
   const between = literal(delimiter);
   // Compared as the text that they are: two casts for each line would cost as much as all else. There is no raw text.
   return `SELECT replace(l."@text", ${between}, ${SEPARATOR}) AS "@text" FROM ${identifier(lines)} l
-    SEMI JOIN (SELECT replace(additional_column, ' ', ${between}) AS "@row" FROM ${identifier(rest)}) r
+    SEMI JOIN (SELECT "@file" || ${between} || "@line" AS "@row" FROM ${identifier(rest)}) r
       ON left(l."@text", strpos(l."@text", ${literal(delimiter + delimiter)}) - 1) = r."@row"`;
 }
 
 /**
  * Rows of normalised files, each value looked at: the contract's columns, additional_column, source_key, `@file` and
- * `@line`; `@fault`, the number of the first fault, NULL where a row is accepted; `@detail` and `@raw` of the others.
+ * `@line`; `@reason`, `@column`, `@detail` and `@raw` of those that are rejected. `@reason` of the others is NULL.
  *
  * @param lines A SELECT of the lines as `@text`.
  */
@@ -250,10 +268,10 @@ export function judgedSql(lines: string, header: BoundHeader, contract: Contract
     ).join(" ")
   }
     )
-    SELECT ${
-    names.join(", ")
-  }, "@additional" AS additional_column, "@key" AS source_key, "@file", "@line", "@fault",
-      CASE "@fault" ${faults.map(({ detail }, i) => `WHEN ${i} THEN ${detail}`).join(" ")} END AS "@detail",
+    SELECT ${names.join(", ")}, "@additional" AS additional_column, "@key" AS source_key, "@file", "@line",
+      ${byFault(faults.map(({ reason }) => literal(reason)))} AS "@reason",
+      ${byFault(faults.map(({ column }) => column === null ? "NULL" : literal(column)))} AS "@column",
+      ${byFault(faults.map(({ detail }) => detail))} AS "@detail",
       CASE WHEN "@fault" IS NULL THEN NULL WHEN "@parts"[${ROW_HEAD_WIDTH}] <> ''
         THEN ${unescapeSql(`"@parts"[${ROW_HEAD_WIDTH}]`)}
         ELSE ${
@@ -262,29 +280,23 @@ export function judgedSql(lines: string, header: BoundHeader, contract: Contract
     FROM judged ${JOIN_SOURCE}`;
 }
 
+/** One of these by the number of a row's first fault. */
+function byFault(choices: readonly string[]): string {
+  return `CASE "@fault" ${choices.map((choice, i) => `WHEN ${i} THEN ${choice}`).join(" ")} END`;
+}
+
 /** The accepted ones of judged rows: every contract column, additional_column, source_key. */
 export function acceptedRowsSql(judged: string, header: BoundHeader): string {
   const names = header.columns.map(({ name }) => identifier(name));
   return `SELECT ${names.join(", ")}, additional_column, source_key FROM ${identifier(judged)}
-    WHERE "@fault" IS NULL`;
+    WHERE "@reason" IS NULL`;
 }
 
 /** The rejected ones of judged rows: file_id, line, reason, column, detail, raw. */
-export function rejectsSql(judged: string, header: BoundHeader, contract: Contract): string {
-  const faults = rowFaults(header, contract);
-  const choose = (pick: (fault: Fault) => string | null) =>
-    `CASE "@fault" ${
-      faults.map((fault, i) => {
-        const picked = pick(fault);
-        return `WHEN ${i} THEN ${picked === null ? "NULL" : literal(picked)}`;
-      }).join(" ")
-    } END`;
-  return `
-    SELECT "@file" AS file_id, "@line" AS line, ${choose(({ reason }) => reason)} AS reason, ${
-    choose(({ column }) => column)
-  } AS "column",
-      "@detail" AS detail, "@raw" AS raw
-    FROM ${identifier(judged)} WHERE "@fault" IS NOT NULL`;
+export function rejectsSql(judged: string): string {
+  return `SELECT "@file" AS file_id, "@line" AS line, "@reason" AS reason, "@column" AS "column", "@detail" AS detail,
+      "@raw" AS raw
+    FROM ${identifier(judged)} WHERE "@reason" IS NOT NULL`;
 }
 
 /** Counts per source_key over accepted rows: accepted, and a column per warning. */
@@ -337,7 +349,9 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
   for (const { name, type, index } of header.columns) {
     const text = partOf(index);
     faults.push({
-      test: `trim(${text}, ${BLANKS}) = ''`,
+      test: type.kind === "text"
+        ? `trim(${text}, ${BLANKS}) = ''`
+        : `${identifier(name)} IS NULL AND trim(${text}, ${BLANKS}) = ''`,
       reason: "missing_value",
       column: name,
       detail: literal(`${name} is empty`),

@@ -12,6 +12,7 @@
 import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
 import type { CsvDialect, CsvRow } from "./csv_row.ts";
 import { PROVEN } from "./csv_spelling.ts";
+import { isKnown, type KnownKeys } from "./known_keys.ts";
 
 /** Of a file's or a line's number at most. */
 const DIGITS = 16;
@@ -30,6 +31,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 const LF = 0x0a;
 const CR = 0x0d;
+const MINUS = 0x2d;
 const ZERO = 0x30;
 const NINE = 0x39;
 const ESCAPE_BYTE = ESCAPE.charCodeAt(0);
@@ -78,6 +80,7 @@ export class RowWriter {
   #length = 0;
   /** Where the row begins that is being written. */
   #start = 0;
+  readonly #digits = new Digits();
 
   /** For source files of one dialect. */
   constructor({ delimiter, maxRowBytes }: CsvDialect) {
@@ -118,14 +121,22 @@ export class RowWriter {
   }
 
   /**
-   * Copies rows, each of one line, as far as they are marked as proven; their lines end in LF then.
+   * Copies rows, each of one line, as far as they are marked as proven and have known keys; their lines end in LF then.
    *
    * @param source Ends in an LF that is not marked.
    * @param line Of the first row.
-   * @returns Where in the source the first row begins that is not proven, or not whole.
+   * @param keys By field, as far as there are any.
+   * @returns Where in the source the first row begins that is not proven, has no known key or is not whole.
    */
-  copyProven(source: Uint8Array, marks: Uint8Array, start: number, line: number): number {
-    const digits = new Digits(line), delimiter = this.#delimiter;
+  copyProven(
+    source: Uint8Array,
+    marks: Uint8Array,
+    start: number,
+    line: number,
+    keys: readonly (KnownKeys | null)[],
+  ): number {
+    const digits = this.#digits, delimiter = this.#delimiter;
+    digits.goTo(line);
     let from = start;
     while (true) {
       const bytes = this.#reserve(HEAD_BYTES + source.length - from);
@@ -135,12 +146,32 @@ export class RowWriter {
       written = digits.copyTo(bytes, written);
       bytes[written++] = delimiter;
       bytes[written++] = delimiter;
-      let read = from, byte: number;
-      do {
+      let read = from, byte = 0, isWanted = true;
+      for (let field = 0; field < keys.length && byte !== LF; field++) {
+        const known = keys[field]!;
+        if (known === null) {
+          do {
+            byte = source[read++]!;
+            bytes[written++] = byte;
+          } while (byte !== delimiter && byte !== LF);
+          continue;
+        }
+        // Rows with negative keys are looked at, whether they are known or not.
+        isWanted = isWanted && source[read] !== MINUS;
+        let number = 0;
+        while (true) {
+          byte = source[read++]!;
+          bytes[written++] = byte;
+          if (byte === delimiter || byte <= CR) break;
+          number = 10 * number + (byte - ZERO);
+        }
+        isWanted = isWanted && isKnown(known, number);
+      }
+      while (byte !== LF) {
         byte = source[read++]!;
         bytes[written++] = byte;
-      } while (byte !== LF);
-      if (marks[read - 1] !== PROVEN || read - 1 - from > this.#maxRowBytes) return from;
+      }
+      if (!isWanted || marks[read - 1] !== PROVEN || read - 1 - from > this.#maxRowBytes) return from;
       if (bytes[written - 2] === CR) bytes[written-- - 2] = LF;
       from = read;
       this.#end(written);
@@ -234,17 +265,22 @@ export class RowWriter {
 
 /** A number that is counted up in its decimal digits, which costs a tenth of writing each one anew. */
 class Digits {
+  #number = 0;
   readonly #digits = new Uint8Array(DIGITS).fill(ZERO);
   /** Where the first one stands that is not a leading zero. */
-  #first: number;
+  #first = DIGITS - 1;
 
-  constructor(number: number) {
-    const text = String(number);
+  goTo(number: number): void {
+    if (number === this.#number + 1) return this.increment();
+    const text = String(this.#number = number);
     this.#first = DIGITS - text.length;
-    for (let i = 0; i < text.length; i++) this.#digits[this.#first + i] = text.charCodeAt(i);
+    for (let i = 0; i < DIGITS; i++) {
+      this.#digits[i] = i < this.#first ? ZERO : text.charCodeAt(i - this.#first);
+    }
   }
 
   increment(): void {
+    this.#number++;
     let i = DIGITS - 1;
     while (this.#digits[i] === NINE) this.#digits[i--] = ZERO;
     this.#digits[i]!++;

@@ -12,6 +12,7 @@ import { CHUNK_BYTES, readChunks, type ReadOptions } from "./csv_chunks.ts";
 import type { RowWriter } from "./csv_normalised.ts";
 import { type CsvDialect, type LineEnd, RowParser } from "./csv_row.ts";
 import { markLines, type SpellingTable } from "./csv_spelling.ts";
+import type { KnownKeys } from "./known_keys.ts";
 
 /** What {@linkcode splitCsv} found. */
 export type SplitCsv =
@@ -29,6 +30,8 @@ export type SplitCsv =
 export interface SplitTarget {
   /** Proves lines; compiled `byLine`. */
   readonly table: SpellingTable;
+  /** By field, as far as there are any: a row with another key is looked at. */
+  readonly keys: readonly (KnownKeys | null)[];
   /** Takes the rows that it proves. */
   readonly proven: RowWriter;
   /** Takes all others. */
@@ -80,6 +83,7 @@ async function splitRows(
 /** Takes a file's bytes in chunks, and its rows from them. */
 class RowSplitter {
   readonly #dialect: CsvDialect;
+  readonly #quote: number;
   readonly #begin: (header: readonly string[]) => SplitTarget | null;
   #target: SplitTarget | null = null;
   /** Why no further row is read. */
@@ -98,6 +102,7 @@ class RowSplitter {
 
   constructor(dialect: CsvDialect, begin: (header: readonly string[]) => SplitTarget | null) {
     this.#dialect = dialect;
+    this.#quote = dialect.quote.charCodeAt(0);
     this.#begin = begin;
   }
 
@@ -141,7 +146,7 @@ class RowSplitter {
     this.#wanted = 0;
   }
 
-  #takeProven({ proven, table }: SplitTarget): void {
+  #takeProven({ proven, table, keys }: SplitTarget): void {
     if (!this.#isMarked) {
       markLines(
         table,
@@ -154,13 +159,13 @@ class RowSplitter {
     }
     const before = proven.rowCount;
     const source = this.#window.subarray(0, this.#to + 1);
-    this.#from = proven.copyProven(source, this.#marks, this.#from, this.#line);
+    this.#from = proven.copyProven(source, this.#marks, this.#from, this.#line, keys);
     this.#line += proven.rowCount - before;
   }
 
   /** Takes one row as it comes, or a blank line; whether it was whole. */
   #takeOther(atEnd: boolean): boolean {
-    const { delimiter, quote, maxRowBytes } = this.#dialect;
+    const { delimiter, maxRowBytes } = this.#dialect;
     let parser: RowParser | null = null;
     for (let from = this.#from, line = this.#line;; line++) {
       const found = this.#window.indexOf(LF, from);
@@ -173,7 +178,7 @@ class RowSplitter {
       if (sizeBytes > maxRowBytes) return this.#giveUp(`a row is longer than ${maxRowBytes} bytes`);
       if (isCut && !atEnd) return false;
       const next = isCut ? to : to + 1;
-      if (parser === null && !content.includes(quote)) {
+      if (parser === null && !content.includes(this.#quote)) {
         if (content.length === 0) return this.#skipTo(next, line + 1);
         if (this.#target === null) {
           return this.#takeHeader(content.toString("latin1").split(delimiter), next, line);

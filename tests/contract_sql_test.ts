@@ -86,7 +86,7 @@ async function judge(
   await engine.nameQuery("judged", judgedSql('SELECT "@text" FROM lines', bound, contract, ","));
   const accepted = await acceptedByRow(engine, acceptedRowsSql("judged", bound), contract);
   const verdicts = new Map<number, Verdict>([...accepted].map(([row, accepted]) => [row, { accepted }]));
-  for (const reject of await engine.query(rejectsSql("judged", bound, contract))) {
+  for (const reject of await engine.query(rejectsSql("judged"))) {
     const { file_id, line, raw, reason, column, detail } = reject;
     const row = Number(line);
     assert.deepEqual([file_id, raw], ["7", `raw ${row}`]);

@@ -110,19 +110,8 @@ class DuckdbEngine implements Engine {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
     await Deno.mkdir(target.folder, { recursive: true });
-    const { folder, format, fileName, partitionBy } = target;
-    const options = [`FORMAT ${format}`, "RETURN_FILES"];
-    if (format === "csv") options.push("HEADER");
-    // Only a write of one file keeps the order of the query.
-    const isOne = format === "csv" && !partitionBy;
-    if (!isOne) options.push(`FILENAME_PATTERN ${literal(fileName)}`);
-    if (partitionBy) {
-      options.push(`PARTITION_BY (${partitionBy.map(identifier).join(", ")})`);
-    } else if (!isOne) {
-      options.push(`FILE_SIZE_BYTES '${PARQUET_FILE_SIZE}'`);
-    }
     const [copied] = await this.#db.queryWithProgress(
-      `COPY (${sql}) TO ${literal(isOne ? `${folder}/${fileName}.csv` : folder)} (${options.join(", ")})`,
+      `COPY (${sql}) TO ${copyTarget(target)}`,
       onProgress ?? (() => {}),
     );
     const rowCount = Number(copied?.Count);
@@ -181,6 +170,20 @@ class DuckdbEngine implements Engine {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#db[Symbol.asyncDispose]();
   }
+}
+
+/** Where COPY writes, and how. */
+function copyTarget(target: WriteTarget): string {
+  const { folder, fileName } = target;
+  if (target.format === "csv") {
+    return `${literal(`${folder}/${fileName}.csv`)} (FORMAT csv, HEADER, RETURN_FILES)`;
+  }
+  const layout = target.partitionBy
+    ? `PARTITION_BY (${target.partitionBy.map(identifier).join(", ")})`
+    : `FILE_SIZE_BYTES '${PARQUET_FILE_SIZE}'`;
+  return `${literal(folder)} (FORMAT parquet, RETURN_FILES, FILENAME_PATTERN ${
+    literal(fileName)
+  }, ${layout})`;
 }
 
 /** What `json_serialize_sql` gives, as far as it is looked at. */

@@ -14,18 +14,28 @@
  */
 
 /** Where a query's result goes: a folder of its own, which is emptied first. */
-export interface WriteTarget {
+export type WriteTarget = ParquetTarget | CsvTarget;
+
+/** Parquet in as many files as it takes; within a file there is no order. */
+export interface ParquetTarget {
   /** Absolute path. */
   readonly folder: string;
-  /** How the files are written. CSV that is not partitioned is one file, with the rows in the order of the query. */
-  readonly format: "parquet" | "csv";
-  /** Name of each file without its ending; where there may be several, `{i}` is its number. */
+  /** The kind. */
+  readonly format: "parquet";
+  /** Name of each file without its ending; `{i}` is its number. */
   readonly fileName: string;
-  /**
-   * Columns that go into the path, Hive style, instead of the file. The query should be ordered by them; within a file
-   * there is no order.
-   */
+  /** Columns that go into the path, Hive style, instead of the file. The query should be ordered by them. */
   readonly partitionBy?: readonly string[];
+}
+
+/** CSV in one file, with a header and the rows in the order of the query. */
+export interface CsvTarget {
+  /** Absolute path. */
+  readonly folder: string;
+  /** The kind. */
+  readonly format: "csv";
+  /** Name of the file without its ending. */
+  readonly fileName: string;
 }
 
 /** What a query wrote. */

@@ -27,8 +27,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "blanks are a value",
     file: "lib/contract_sql.ts",
-    search: "test: `trim(${text}, ${BLANKS}) = ''`,",
-    replacement: "test: `${text} = ''`,",
+    search: "? `trim(${text}, ${BLANKS}) = ''`",
+    replacement: "? `${text} = ''`",
   },
   {
     what: "text of blanks is accepted",
@@ -268,8 +268,26 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "rules are not asked where rows are proven",
     file: "lib/contract_sql.ts",
-    search: "    ...rejectRules(contract).map(([, check]) => passes(check)),\n    ...KEY_COLUMNS",
-    replacement: "    ...KEY_COLUMNS",
+    search: "    ...rejectRules(contract).map(([, check]) => passes(check)),\n    ...KEY_COLUMNS.filter",
+    replacement: "    ...KEY_COLUMNS.filter",
+  },
+  {
+    what: "every key is known to the scan",
+    file: "lib/known_keys.ts",
+    search: "(bits[at >>> 3]! & (128 >>> (at & 7))) !== 0",
+    replacement: "true",
+  },
+  {
+    what: "the scan takes a key for its neighbour",
+    file: "lib/known_keys.ts",
+    search: "const at = number - least;",
+    replacement: "const at = number - least + 1;",
+  },
+  {
+    what: "keys that the scan does not know are not looked up",
+    file: "lib/contract_sql.ts",
+    search: "KEY_COLUMNS.filter(({ column }) => !known.has(column)).map(",
+    replacement: "KEY_COLUMNS.filter(() => false).map(",
   },
   {
     what: "rows that are proven and not accepted are lost",

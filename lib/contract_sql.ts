@@ -240,14 +240,13 @@ export function copiedLinesSql(lines: string, rest: string, delimiter: string): 
 }
 
 /**
- * Rows of normalised files, each value looked at: the contract's columns, additional_column, source_key, `@file` and
- * `@line`; `@reason`, `@column`, `@detail` and `@raw` of those that are rejected. `@reason` of the others is NULL.
+ * Rows of normalised files, each value looked at: source_key, `@file` and `@line`; the contract's columns and
+ * additional_column of those that are accepted; `@reason`, `@column`, `@detail` and `@raw` of those that are rejected.
  *
  * @param lines A SELECT of the lines as `@text`.
  */
 export function judgedSql(lines: string, header: BoundHeader, contract: Contract, delimiter: string): string {
   const faults = rowFaults(header, contract);
-  const names = header.columns.map(({ name }) => identifier(name));
   const text = (index: number) => unescapeSql(partOf(index));
   return `
     WITH split AS (
@@ -268,7 +267,8 @@ export function judgedSql(lines: string, header: BoundHeader, contract: Contract
     ).join(" ")
   }
     )
-    SELECT ${names.join(", ")}, "@additional" AS additional_column, "@key" AS source_key, "@file", "@line",
+    SELECT ${header.columns.map(({ name }) => ofAccepted(identifier(name), identifier(name))).join(", ")},
+      ${ofAccepted('"@additional"', "additional_column")}, "@key" AS source_key, "@file", "@line",
       ${byFault(faults.map(({ reason }) => literal(reason)))} AS "@reason",
       ${byFault(faults.map(({ column }) => column === null ? "NULL" : literal(column)))} AS "@column",
       ${byFault(faults.map(({ detail }) => detail))} AS "@detail",
@@ -278,6 +278,11 @@ export function judgedSql(lines: string, header: BoundHeader, contract: Contract
     unescapeSql(`array_to_string("@parts"[${ROW_HEAD_WIDTH + 1}:], ${literal(delimiter)})`)
   } END AS "@raw"
     FROM judged ${JOIN_SOURCE}`;
+}
+
+/** What is needed of accepted rows only. */
+function ofAccepted(value: string, name: string): string {
+  return `CASE WHEN "@fault" IS NULL THEN ${value} END AS ${name}`;
 }
 
 /** One of these by the number of a row's first fault. */

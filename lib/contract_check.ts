@@ -20,15 +20,15 @@ import {
   rejectFile,
   writeParquet,
 } from "./contract_context.ts";
+import type { BoundHeader } from "./contract_header.ts";
+import { rejectsSql } from "./contract_judge.ts";
 import { type Layout, Layouts } from "./contract_layouts.ts";
 import { Splitting } from "./contract_split.ts";
 import {
   acceptedCountsSql,
-  type BoundHeader,
   knownKeysSql,
   provenSql,
   provenTypes,
-  rejectsSql,
   textColumns,
   unknownKeysSql,
   warningNames,

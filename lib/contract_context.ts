@@ -4,7 +4,7 @@
  * @module
  */
 import type { Config } from "./config_schema.ts";
-import type { BoundHeader } from "./contract_sql.ts";
+import type { BoundHeader } from "./contract_header.ts";
 import type { Engine, Written } from "./engine/engine.ts";
 import type { Log } from "./log.ts";
 import type { SourceFile } from "./manifest.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Config } from "./config_schema.ts";
-import { bindHeader, type BoundHeader, type HeaderFault, layoutOf } from "./contract_sql.ts";
+import { bindHeader, type BoundHeader, type HeaderFault, layoutOf } from "./contract_header.ts";
 import { compileSpelling, type SpellingTable } from "./csv_spelling.ts";
 
 /** A header with everything in it. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Contract } from "./config_schema.ts";
-import { contractSqlTypes } from "./contract_sql.ts";
+import { contractSqlTypes } from "./contract_header.ts";
 import type { Engine } from "./engine/engine.ts";
 
 /** What is wrong with the first rule that is no boolean expression over the columns; `null` where all are. */

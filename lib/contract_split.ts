@@ -7,14 +7,12 @@
 import type { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { type CheckContext, type ReadableFile, rejectFile, writeParquet } from "./contract_context.ts";
+import type { BoundHeader, HeaderFault } from "./contract_header.ts";
+import { acceptedRowsSql, judgedSql } from "./contract_judge.ts";
 import type { Layout, Layouts } from "./contract_layouts.ts";
 import {
-  acceptedRowsSql,
-  type BoundHeader,
   copiedLinesSql,
   copiedRowsSql,
-  type HeaderFault,
-  judgedSql,
   normalisedColumns,
   normalisedTypes,
   restSql,

@@ -9,7 +9,7 @@
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import type { ComputeContext } from "./context.ts";
-import { rejectsSql } from "./contract_sql.ts";
+import { rejectsSql } from "./contract_judge.ts";
 import { CHUNK_BYTES, readChunks } from "./csv_chunks.ts";
 import type { Engine, Written } from "./engine/engine.ts";
 import { wrapSystemError } from "./errors.ts";
@@ -38,7 +38,8 @@ export interface Rejects {
   readonly sortedRows?: number;
 }
 
-type FaultyFile = Pick<SourceFile, "id" | "rejects" | "rejectsFile">;
+/** What is used of a file. */
+export type FaultyFile = Pick<SourceFile, "id" | "rejects" | "rejectsFile">;
 
 /** Writes the CSVs, and makes sure that every reject is in one. */
 export async function writeRejectFiles(

@@ -15,7 +15,7 @@ import { UnavailableError } from "../lib/errors.ts";
 import { CORE_COLUMNS } from "../lib/contract.ts";
 import { checkFiles } from "../lib/contract_check.ts";
 import type { Checked } from "../lib/contract_context.ts";
-import { rejectsSql } from "../lib/contract_sql.ts";
+import { rejectsSql } from "../lib/contract_judge.ts";
 import { openDuckdbEngine } from "../lib/engine/duckdb.ts";
 import type { Engine, JsonValue } from "../lib/engine/engine.ts";
 import type { SourceFile } from "../lib/manifest.ts";

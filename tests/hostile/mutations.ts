@@ -26,7 +26,7 @@ const MUTATIONS: readonly Mutation[] = [
   // Values.
   {
     what: "blanks are a value",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_judge.ts",
     search: "? `trim(${text}, ${BLANKS}) = ''`",
     replacement: "? `${text} = ''`",
   },
@@ -38,31 +38,31 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     what: "the year 10000 is a date",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_judge.ts",
     search: " AND length(${text}) = 10 THEN",
     replacement: " THEN",
   },
   {
     what: "the year 0 exists",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_judge.ts",
     search: " AND ${trimmed} >= DATE '0001-01-01' THEN",
     replacement: " THEN",
   },
   {
     what: "whole numbers may have a fraction of zeros",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_judge.ts",
     search: '"[ \\\\t]*[+-]?[0-9]+[ \\\\t]*"',
     replacement: '"[ \\\\t]*[+-]?[0-9]+([.]0*)?[ \\\\t]*"',
   },
   {
     what: "decimals are rounded",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_judge.ts",
     search: "`([0-9]{1,${scale}}0*)`",
     replacement: '"([0-9]+)"',
   },
   {
     what: "values are cast as they come",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_judge.ts",
     search: "CASE WHEN CAST(${cast} AS VARCHAR) = ${text} THEN ${cast}\n",
     replacement: "CASE WHEN ${cast} IS NOT NULL THEN ${cast}\n",
   },
@@ -75,7 +75,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     what: "unknown keys are looked for from the last to the first",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_judge.ts",
     search: "for (const { column, dimension, reason } of KEY_COLUMNS) {",
     replacement: "for (const { column, dimension, reason } of KEY_COLUMNS.toReversed()) {",
   },
@@ -94,25 +94,25 @@ const MUTATIONS: readonly Mutation[] = [
   // Headers.
   {
     what: "blanks around names count",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_header.ts",
     search: 'name.replace(/^[ \\t]+|[ \\t]+$/g, "").toLowerCase()',
     replacement: "name.toLowerCase()",
   },
   {
     what: "every kind of blank around names is cut off",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_header.ts",
     search: 'name.replace(/^[ \\t]+|[ \\t]+$/g, "").toLowerCase()',
     replacement: "name.trim().toLowerCase()",
   },
   {
     what: "empty names are duplicates",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_header.ts",
     search: 'name !== "" && names.indexOf(name) !== i',
     replacement: "names.indexOf(name) !== i",
   },
   {
     what: "as many columns as allowed are too many",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_header.ts",
     search: "if (header.length > maxColumns) {",
     replacement: "if (header.length >= maxColumns) {",
   },
@@ -297,7 +297,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     what: "raw text is put together by commas",
-    file: "lib/contract_sql.ts",
+    file: "lib/contract_judge.ts",
     search: "${literal(delimiter)})`",
     replacement: "',')`",
   },

@@ -33,7 +33,9 @@ export function randomValue(dice: Dice, { name, type, goodShare }: Wanted): stri
   if (type === undefined) return dice.chance(0.5) ? "" : dice.pick(TEXTS);
   if (!dice.chance(goodShare)) return dice.pick(dice.chance(BLANK_SHARE) ? BLANKS : badValues(type));
   const keys = KEYS[name];
-  if (keys) return spell(dice, dice.chance(KNOWN_KEY_SHARE) ? dice.pick(keys) : String(dice.between(3, 9)));
+  if (keys) {
+    return spell(dice, dice.chance(KNOWN_KEY_SHARE) ? dice.pick(keys) : nextTo(dice.pick(keys), dice));
+  }
   if (name === "product_name" && dice.chance(KNOWN_PRODUCT_SHARE)) return dice.pick(["apple", "pear"]);
   switch (type) {
     case "text":
@@ -45,6 +47,11 @@ export function randomValue(dice: Dice, { name, type, goodShare }: Wanted): stri
     default:
       return spell(dice, decimal(dice, type));
   }
+}
+
+/** A number beside a key, which may be another one. */
+function nextTo(key: string, dice: Dice): string {
+  return String(BigInt(key) + (dice.chance(0.5) ? 1n : -1n));
 }
 
 /** A decimal that is exact, also with zeros behind its last place or without a digit on one side of the point. */

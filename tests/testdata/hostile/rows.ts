@@ -226,6 +226,15 @@ export const ROWS: readonly HostileCase[] = [
     "customer_id",
   ),
 
+  bad("a key below the least is not found", row({ store_id: "120" }), "unknown_store_id", "store_id"),
+  bad("a key above the greatest is not found", row({ store_id: "123" }), "unknown_store_id", "store_id"),
+  bad(
+    "a key between two is not found",
+    row({ sales_person_id: "6" }),
+    "unknown_sales_person_id",
+    "sales_person_id",
+  ),
+
   sold("a total that does not match is a warning", { total_cost: "3.01" }, "total_matches"),
   sold("a negative total is a warning", { total_cost: "-3.00" }, "total_matches"),
   sold("a price of 0 passes", { price: "0.00", total_cost: "0.00" }),

@@ -21,6 +21,7 @@ import {
   messageOf,
   PipelineError,
   UnavailableError,
+  wrapSystemError,
 } from "./errors.ts";
 import { type Flags, outputOf, parseAction, parseFlags, type Usage } from "./flags.ts";
 import { type LineLevel, type Lines, openLines } from "./lines.ts";
@@ -320,12 +321,15 @@ function failureEnding(manifest: Manifest | null, error: unknown, config: Config
   return { summary, text: renderSummary(summary, config), compact: compactSummary(summary) };
 }
 
-/** The run's failure, where an object that it cannot go on without could not be dealt with, or a driver not loaded. */
+/**
+ * The run's failure, where an object that it cannot go on without could not be dealt with, a driver not loaded, or the
+ * file system failed where nobody said what for.
+ */
 function failureOf(error: unknown): unknown {
   if (error instanceof Deno.errors.NotCapable) {
     return new AccessError("Cannot go on: a permission of Deno is missing", { cause: error });
   }
-  if (!(error instanceof ObjectError)) return error;
+  if (!(error instanceof ObjectError)) return wrapSystemError(error, "Cannot go on");
   if (error.problem === "access_denied") return new AccessError(error.message, { cause: error.cause });
   return new UnavailableError(`object_${error.problem}`, error.message, { cause: error.cause });
 }

@@ -12,6 +12,7 @@
 import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./csv_marks.ts";
 import type { CsvDialect, CsvRow } from "./csv_row.ts";
 import { PROVEN } from "./csv_spelling.ts";
+import { wrapSystemError } from "./errors.ts";
 import { isKnown, type KnownKeys } from "./known_keys.ts";
 
 /** Of a file's or a line's number at most. */
@@ -247,12 +248,16 @@ export class RowWriter {
 
   #flush(): void {
     if (this.#length === 0) return;
-    if (this.#file === null) {
-      this.#file = Deno.openSync(this.#path, { append: true, create: true });
-      this.#sizeBytes = this.#file.statSync().size;
-    }
-    for (let written = 0; written < this.#length;) {
-      written += this.#file.writeSync(this.#bytes.subarray(written, this.#length));
+    try {
+      if (this.#file === null) {
+        this.#file = Deno.openSync(this.#path, { append: true, create: true });
+        this.#sizeBytes = this.#file.statSync().size;
+      }
+      for (let written = 0; written < this.#length;) {
+        written += this.#file.writeSync(this.#bytes.subarray(written, this.#length));
+      }
+    } catch (error) {
+      throw wrapSystemError(error, `Cannot write ${this.#path}`);
     }
     this.#start = this.#length = 0;
   }

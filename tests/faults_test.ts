@@ -425,6 +425,18 @@ const OBSTACLES: readonly Obstacle[] = [
       ? ["work/runs/", "disk is full", "free some space and run again"]
       : ["run again"],
   })),
+  {
+    ...needsMounts("the work dir has room for the files, but not for the rows of a faulty one"),
+    async attempt(workspace) {
+      await deliver(workspace, { "many.csv": `${manySales()}faulty\n` });
+      const result = await run(workspace, { wrapper: withLittleSpace(workspace.workDir, 700) });
+      await Deno.remove(join(workspace.store, "sales_data/many.csv"));
+      return result;
+    },
+    exitCode: 75,
+    code: "disk_full",
+    says: ["Cannot write", "/split/", "disk is full", "free some space and run again"],
+  },
   // The last one: the run that is begun keeps the lease, and its own work dir goes on with it at once.
   {
     name: "another work dir has the lease",

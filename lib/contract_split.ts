@@ -216,7 +216,8 @@ export class Splitting implements AsyncDisposable {
       skipLines: 0,
       maxLineBytes: batch.longestProven,
     });
-    const known = new Set(this.#keys.keys());
+    // The scan has looked at these, and copied no row with another key.
+    const known = new Set(header.columns.map(({ name }) => name).filter((name) => this.#keys.has(name)));
     const accepted = await this.#write(
       copiedRowsSql("proven_rows", header, contract, known),
       `${path}-copied`,

@@ -87,7 +87,7 @@ export function normalisedTypes(header: BoundHeader): Map<string, string> {
  * source_key.
  *
  * @param relation Has {@linkcode normalisedColumns}, typed.
- * @param known Columns of keys that are known to be known.
+ * @param known Columns whose keys are known in every row, and are not looked up.
  */
 export function copiedRowsSql(
   relation: string,

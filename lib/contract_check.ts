@@ -114,7 +114,8 @@ async function splitSuspects(
   keys: ReadonlyMap<string, KnownKeys>,
   context: CheckContext,
 ): Promise<readonly Written[]> {
-  await using splitting = new Splitting(folder, layouts, keys, Buffer.alloc(CHUNK_BYTES), context);
+  const buffer = Buffer.alloc(CHUNK_BYTES);
+  await using splitting = new Splitting(folder, layouts, keys, buffer, context, { onlyRejects: true });
   for (const { file } of suspects) await splitting.add(file);
   return (await splitting.end()).rejects;
 }

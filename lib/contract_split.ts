@@ -59,6 +59,7 @@ export class Splitting implements AsyncDisposable {
   readonly #keys: ReadonlyMap<string, KnownKeys>;
   readonly #buffer: Buffer;
   readonly #context: CheckContext;
+  readonly #onlyRejects: boolean;
   readonly #proven: RowWriter;
   readonly #odd: RowWriter;
   readonly #files: ReadableFile[] = [];
@@ -77,6 +78,7 @@ export class Splitting implements AsyncDisposable {
    * @param folder Absolute; takes the results.
    * @param keys By column of the contract; rows with others are looked at.
    * @param buffer For reading, as `readChunks` needs it.
+   * @param options.onlyRejects Proven rows that are accepted are there already, and not read again.
    */
   constructor(
     folder: string,
@@ -84,7 +86,9 @@ export class Splitting implements AsyncDisposable {
     keys: ReadonlyMap<string, KnownKeys>,
     buffer: Buffer,
     context: CheckContext,
+    { onlyRejects = false }: { readonly onlyRejects?: boolean } = {},
   ) {
+    this.#onlyRejects = onlyRejects;
     this.#folder = folder;
     this.#layouts = layouts;
     this.#keys = keys;
@@ -218,18 +222,18 @@ export class Splitting implements AsyncDisposable {
     });
     // The scan has looked at these, and copied no row with another key.
     const known = new Set(header.columns.map(({ name }) => name).filter((name) => this.#keys.has(name)));
-    const accepted = await this.#write(
-      copiedRowsSql("proven_rows", header, contract, known),
-      `${path}-copied`,
-    );
-    this.#accepted.push(accepted);
-    const restCount = batch.provenCount - accepted.rowCount;
-    if (restCount > 0) {
-      const rest = await this.#write(restSql("proven_rows", header, contract, known), `${path}-rest`);
-      assertCount(rest, restCount);
-      await engine.nameParquet("rest_rows", rest.files);
+    let restCount: number | null = null;
+    if (!this.#onlyRejects) {
+      const sql = copiedRowsSql("proven_rows", header, contract, known);
+      const accepted = await this.#write(sql, `${path}-copied`);
+      this.#accepted.push(accepted);
+      restCount = batch.provenCount - accepted.rowCount;
+      if (restCount === 0) return 0;
     }
-    return restCount;
+    const rest = await this.#write(restSql("proven_rows", header, contract, known), `${path}-rest`);
+    if (restCount !== null) assertCount(rest, restCount);
+    if (rest.rowCount > 0) await engine.nameParquet("rest_rows", rest.files);
+    return rest.rowCount;
   }
 
   #write(sql: string, folder: string): Promise<Written> {

@@ -22,7 +22,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   sales_person_id: DIMENSION_KEYS.sales_team,
 };
 /** How often a key is one that its dimension has. */
-const KNOWN_KEY_SHARE = 0.97;
+const KNOWN_KEY_SHARE = 0.95;
 const KNOWN_PRODUCT_SHARE = 0.7;
 const PLAIN_NUMBER_SHARE = 0.7;
 const PLAIN_DATE_SHARE = 0.85;
@@ -33,9 +33,7 @@ export function randomValue(dice: Dice, { name, type, goodShare }: Wanted): stri
   if (type === undefined) return dice.chance(0.5) ? "" : dice.pick(TEXTS);
   if (!dice.chance(goodShare)) return dice.pick(dice.chance(BLANK_SHARE) ? BLANKS : badValues(type));
   const keys = KEYS[name];
-  if (keys) {
-    return spell(dice, dice.chance(KNOWN_KEY_SHARE) ? dice.pick(keys) : nextTo(dice.pick(keys), dice));
-  }
+  if (keys) return spell(dice, dice.chance(KNOWN_KEY_SHARE) ? dice.pick(keys) : otherKey(keys, dice));
   if (name === "product_name" && dice.chance(KNOWN_PRODUCT_SHARE)) return dice.pick(["apple", "pear"]);
   switch (type) {
     case "text":
@@ -49,9 +47,10 @@ export function randomValue(dice: Dice, { name, type, goodShare }: Wanted): stri
   }
 }
 
-/** A number beside a key, which may be another one. */
-function nextTo(key: string, dice: Dice): string {
-  return String(BigInt(key) + (dice.chance(0.5) ? 1n : -1n));
+/** A key that no dimension has, or a number beside a known one, which may be another one. */
+function otherKey(known: readonly string[], dice: Dice): string {
+  if (dice.chance(0.5)) return String(dice.between(3, 6));
+  return String(BigInt(dice.pick(known)) + dice.pick([1n, -1n]));
 }
 
 /** A decimal that is exact, also with zeros behind its last place or without a digit on one side of the point. */

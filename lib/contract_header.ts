@@ -65,7 +65,7 @@ export function bindHeader(
 }
 
 /** The contract's columns with their parsed types, in contract order. */
-export function contractColumns(contract: Contract): { name: string; type: ColumnType }[] {
+function contractColumns(contract: Contract): { name: string; type: ColumnType }[] {
   return Object.entries(contract.columns).map(([name, given]) => {
     const type = parseColumnType(given);
     if (type === null) {

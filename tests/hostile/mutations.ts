@@ -31,6 +31,12 @@ const MUTATIONS: readonly Mutation[] = [
     replacement: "? `${text} = ''`",
   },
   {
+    what: "blanks are a number that is invalid",
+    file: "lib/contract_judge.ts",
+    search: "IS NULL AND trim(${text}, ${BLANKS}) = ''`",
+    replacement: "IS NULL AND ${text} = ''`",
+  },
+  {
     what: "text of blanks is accepted",
     file: "lib/csv_spelling.ts",
     search: "for (const state of [begin, blanks]) this.#on(state, BLANKS, blanks);",

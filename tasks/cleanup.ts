@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { main } from "../lib/command.ts";
-import type { LeaseContext } from "../lib/context.ts";
+import { main } from "../lib/command/command.ts";
+import type { LeaseContext } from "../lib/run/context.ts";
 
 /** Deletes the folders of finished runs, this one's included. */
 export async function cleanup({ manifest, workDir, database, lease, log }: LeaseContext): Promise<void> {

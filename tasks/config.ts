@@ -6,11 +6,11 @@
  *
  * @module
  */
-import { type Action, mainOf } from "../lib/command.ts";
-import { checkConfig, renderReport } from "../lib/config_check.ts";
-import { decryptField, encryptField, rotateValues } from "../lib/config_edit.ts";
-import { configJsonSchema } from "../lib/config_schema.ts";
-import { generateKey } from "../lib/encryption.ts";
+import { type Action, mainOf } from "../lib/command/command.ts";
+import { checkConfig, renderReport } from "../lib/config/check.ts";
+import { decryptField, encryptField, rotateValues } from "../lib/config/edit.ts";
+import { configJsonSchema } from "../lib/config/schema.ts";
+import { generateKey } from "../lib/secrets/encryption.ts";
 import { openDuckdbEngine } from "../lib/engine/duckdb.ts";
 import { UsageError } from "../lib/errors.ts";
 

@@ -7,9 +7,9 @@
 import { parse } from "csv-parse/sync";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { main } from "../lib/command.ts";
-import { Duckdb, type Row } from "../lib/duckdb.ts";
-import type { Session } from "../lib/session.ts";
+import { main } from "../lib/command/command.ts";
+import { Duckdb, type Row } from "../lib/duckdb/duckdb.ts";
+import type { Session } from "../lib/command/session.ts";
 import { visible } from "../lib/visible.ts";
 import { pipeline } from "./pipeline.ts";
 import dimensions from "./demo/dimensions.sql" with { type: "text" };

@@ -8,15 +8,15 @@
  */
 import pMap from "p-map";
 import { join } from "node:path";
-import { checkBinding, checkRunsKnown } from "../lib/binding.ts";
-import { main } from "../lib/command.ts";
-import type { DownloadContext } from "../lib/context.ts";
-import { findRuleFault } from "../lib/contract_rules.ts";
+import { checkBinding, checkRunsKnown } from "../lib/run/binding.ts";
+import { main } from "../lib/command/command.ts";
+import type { DownloadContext } from "../lib/run/context.ts";
+import { findRuleFault } from "../lib/contract/rules.ts";
 import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";
-import { downloadFile } from "../lib/download_file.ts";
+import { downloadFile } from "../lib/run/download_file.ts";
 import { AccessError, ConfigError, DataError } from "../lib/errors.ts";
-import { classifyName } from "../lib/landing.ts";
-import { type Manifest, newManifest, type SourceFile } from "../lib/manifest.ts";
+import { classifyName } from "../lib/run/landing.ts";
+import { type Manifest, newManifest, type SourceFile } from "../lib/run/manifest.ts";
 import { isVersion, ObjectError, type ObjectTrouble, type ObjectVersion } from "../lib/store/store.ts";
 import duplicateKeys from "./sql/audits/duplicate_dimension_keys.sql" with { type: "text" };
 

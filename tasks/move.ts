@@ -5,9 +5,9 @@
  *
  * @module
  */
-import { main } from "../lib/command.ts";
-import type { RemoteContext } from "../lib/context.ts";
-import { drainMoves } from "../lib/moves.ts";
+import { main } from "../lib/command/command.ts";
+import type { RemoteContext } from "../lib/run/context.ts";
+import { drainMoves } from "../lib/run/moves.ts";
 
 /** Moves the source files of this run and of earlier ones. */
 export async function move(context: RemoteContext): Promise<void> {

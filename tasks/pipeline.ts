@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { main } from "../lib/command.ts";
-import type { Session } from "../lib/session.ts";
+import { main } from "../lib/command/command.ts";
+import type { Session } from "../lib/command/session.ts";
 import { cleanup } from "./cleanup.ts";
 import { download } from "./download.ts";
 import { move } from "./move.ts";

@@ -7,16 +7,16 @@
  *
  * @module
  */
-import { bindStore, checkBinding, checkRunsKnown } from "../lib/binding.ts";
-import { main, type Task } from "../lib/command.ts";
-import { compactReplay } from "../lib/compact_summary.ts";
-import type { BeginContext } from "../lib/context.ts";
-import type { Lease } from "../lib/lease.ts";
-import { drainMoves } from "../lib/moves.ts";
-import { type PublishContext, sweepStaging, writeCompletionRecords } from "../lib/publish.ts";
-import { checkSelection, parseSelection, planReplay, type Selection } from "../lib/replay_plan.ts";
-import { newReplayReport, renderReplay, type ReplayReport, summariseReplay } from "../lib/replay_report.ts";
-import { lineageOf, type Prepared, prepareParts, stageParts } from "../lib/replay_stage.ts";
+import { bindStore, checkBinding, checkRunsKnown } from "../lib/run/binding.ts";
+import { main, type Task } from "../lib/command/command.ts";
+import { compactReplay } from "../lib/report/compact.ts";
+import type { BeginContext } from "../lib/run/context.ts";
+import type { Lease } from "../lib/run/lease.ts";
+import { drainMoves } from "../lib/run/moves.ts";
+import { type PublishContext, sweepStaging, writeCompletionRecords } from "../lib/run/publish.ts";
+import { checkSelection, parseSelection, planReplay, type Selection } from "../lib/replay/plan.ts";
+import { newReplayReport, renderReplay, type ReplayReport, summariseReplay } from "../lib/replay/report.ts";
+import { lineageOf, type Prepared, prepareParts, stageParts } from "../lib/replay/stage.ts";
 
 const NO_TOTALS = { files: [], rowCount: 0, totalSales: "0.00" };
 

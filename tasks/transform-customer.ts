@@ -5,9 +5,9 @@
  *
  * @module
  */
-import { buildMart, buildTotals, nameInputs } from "../lib/build.ts";
-import { main } from "../lib/command.ts";
-import type { ComputeContext } from "../lib/context.ts";
+import { buildMart, buildTotals, nameInputs } from "../lib/run/build.ts";
+import { main } from "../lib/command/command.ts";
+import type { ComputeContext } from "../lib/run/context.ts";
 import martAudit from "./sql/audits/mart_equals_accepted.sql" with { type: "text" };
 import totalsAudit from "./sql/audits/totals_equal_accepted.sql" with { type: "text" };
 import customerDataMart from "./sql/customer_data_mart.sql" with { type: "text" };

@@ -8,12 +8,12 @@
  * @module
  */
 import { join } from "node:path";
-import { bindStore } from "../lib/binding.ts";
-import { main } from "../lib/command.ts";
-import type { RemoteContext } from "../lib/context.ts";
+import { bindStore } from "../lib/run/binding.ts";
+import { main } from "../lib/command/command.ts";
+import type { RemoteContext } from "../lib/run/context.ts";
 import type { Totals } from "../lib/database/database.ts";
 import { DataError } from "../lib/errors.ts";
-import { drainMoves } from "../lib/moves.ts";
+import { drainMoves } from "../lib/run/moves.ts";
 import {
   archiveMoves,
   ledgerEntries,
@@ -21,7 +21,7 @@ import {
   stageObjects,
   sweepStaging,
   writeCompletionRecords,
-} from "../lib/publish.ts";
+} from "../lib/run/publish.ts";
 
 /** Publishes what earlier runs left, then this run. */
 export async function upload(context: RemoteContext): Promise<void> {

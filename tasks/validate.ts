@@ -7,14 +7,14 @@
  * @module
  */
 import { join } from "node:path";
-import { main } from "../lib/command.ts";
-import type { ComputeContext } from "../lib/context.ts";
-import { checkFiles } from "../lib/contract_check.ts";
-import { joinWritten } from "../lib/contract_context.ts";
+import { main } from "../lib/command/command.ts";
+import type { ComputeContext } from "../lib/run/context.ts";
+import { checkFiles } from "../lib/contract/check.ts";
+import { joinWritten } from "../lib/contract/context.ts";
 import { nameWithin } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
-import type { SourceFile } from "../lib/manifest.ts";
-import { writeRejectFiles } from "../lib/reject_writer.ts";
+import type { SourceFile } from "../lib/run/manifest.ts";
+import { writeRejectFiles } from "../lib/contract/reject_writer.ts";
 import rejectsCsv from "./sql/rejects.sql" with { type: "text" };
 
 /** Fills in what became of each file, and the accepted_sales dataset. */

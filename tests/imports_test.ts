@@ -10,13 +10,13 @@ import { REPOSITORY } from "./support/task.ts";
 import { listFiles } from "./support/tree.ts";
 
 /** The composition root: the one place that knows the process, the clock and random ids. */
-const COMPOSITION_ROOT = "lib/command.ts";
+const COMPOSITION_ROOT = "lib/command/command.ts";
 
 /** Each driver package with the only files that may import it, which must do so. */
 const DRIVERS: Readonly<Record<string, readonly string[]>> = {
-  "@aws-sdk/client-s3": ["lib/store/s3.ts"],
-  "@duckdb/node-api": ["lib/duckdb.ts"],
-  mysql2: ["lib/database/mysql_connection.ts"],
+  "@aws-sdk/client-s3": ["lib/store/s3/store.ts"],
+  "@duckdb/node-api": ["lib/duckdb/duckdb.ts"],
+  mysql2: ["lib/database/mysql/connection.ts"],
 };
 
 /** What is a driver package, also where the list above does not know it yet. */
@@ -32,14 +32,14 @@ const CONFINED: readonly { use: RegExp; what: string; files: readonly string[] }
     what: "the process",
     files: [COMPOSITION_ROOT],
   },
-  { use: /^console\.\w+$/, what: "the console", files: ["lib/terminal.ts"] },
+  { use: /^console\.\w+$/, what: "the console", files: ["lib/output/terminal.ts"] },
   { use: /^(Date\.now|new Date\(\)|Date\(\))$/, what: "the clock", files: [COMPOSITION_ROOT] },
   {
     use: /^(Math\.random|(crypto\.)?(randomUUID|randomBytes|randomInt|getRandomValues))$/,
     what: "randomness",
     // The folder store names its temporary files by chance, so that two writers of one key cannot meet; no result
     // depends on the name.
-    files: [COMPOSITION_ROOT, "lib/store/folder.ts"],
+    files: [COMPOSITION_ROOT, "lib/store/folder/store.ts"],
   },
 ];
 
@@ -165,15 +165,15 @@ const SAMPLES: readonly { name: string; modules: Record<string, string>; says: s
   {
     name: "what is allowed",
     modules: {
-      "lib/command.ts":
+      "lib/command/command.ts":
         'import { env } from "node:process"; Deno.exit(); Date.now(); new Date(); crypto.randomUUID();',
-      "lib/terminal.ts": 'import * as logtape from "@logtape/logtape"; console.error(logtape);',
-      "lib/store/folder.ts":
+      "lib/output/terminal.ts": 'import * as logtape from "@logtape/logtape"; console.error(logtape);',
+      "lib/store/folder/store.ts":
         'import { log } from "../log.ts"; export const name = crypto.randomUUID() + log;',
       "lib/instant.ts":
         "// Date.now() is said in a comment only.\nexport const day = new Date(0), text = 'Deno.env';",
       "tasks/move.ts":
-        'import "../lib/terminal.ts"; import text from "./sql/a.sql" with { type: "text" }; text;',
+        'import "../lib/output/terminal.ts"; import text from "./sql/a.sql" with { type: "text" }; text;',
       "tasks/pipeline.ts": 'import { move } from "./move.ts"; export { move }; move();',
     },
     says: [],
@@ -248,19 +248,19 @@ const SAMPLES: readonly { name: string; modules: Record<string, string>; says: s
   },
   {
     name: "the console",
-    modules: { "lib/command.ts": "export const print = console.log;" },
-    says: ["lib/command.ts may not use the console: console.log"],
+    modules: { "lib/command/command.ts": "export const print = console.log;" },
+    says: ["lib/command/command.ts may not use the console: console.log"],
   },
   {
     name: "the clock",
     modules: {
-      "lib/log.ts": "export const now = Date.now; export const a = [new Date(), new Date, Date()];",
+      "lib/output/log.ts": "export const now = Date.now; export const a = [new Date(), new Date, Date()];",
     },
     says: [
-      "lib/log.ts may not use the clock: Date.now",
-      "lib/log.ts may not use the clock: new Date()",
-      "lib/log.ts may not use the clock: new Date()",
-      "lib/log.ts may not use the clock: Date()",
+      "lib/output/log.ts may not use the clock: Date.now",
+      "lib/output/log.ts may not use the clock: new Date()",
+      "lib/output/log.ts may not use the clock: new Date()",
+      "lib/output/log.ts may not use the clock: Date()",
     ],
   },
   {
@@ -284,10 +284,10 @@ for (const { name, modules, says } of SAMPLES) {
 }
 
 Deno.test("checkModules() complains, when a file no longer imports the driver it is listed for", () => {
-  const drivers = { "@duckdb/node-api": ["lib/duckdb.ts"] };
-  const good = new Map([["lib/duckdb.ts", 'import "@duckdb/node-api";']]);
+  const drivers = { "@duckdb/node-api": ["lib/duckdb/duckdb.ts"] };
+  const good = new Map([["lib/duckdb/duckdb.ts", 'import "@duckdb/node-api";']]);
   assert.deepEqual(checkModules(good, drivers), []);
-  const says = ["lib/duckdb.ts is listed for @duckdb/node-api but does not import it"];
-  assert.deepEqual(checkModules(new Map([["lib/duckdb.ts", "export const a = 1;"]]), drivers), says);
+  const says = ["lib/duckdb/duckdb.ts is listed for @duckdb/node-api but does not import it"];
+  assert.deepEqual(checkModules(new Map([["lib/duckdb/duckdb.ts", "export const a = 1;"]]), drivers), says);
   assert.deepEqual(checkModules(new Map(), drivers), says);
 });

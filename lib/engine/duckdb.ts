@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Duckdb, identifier, literal, type Resources, type Row } from "../duckdb.ts";
+import { Duckdb, identifier, literal, type Resources, type Row } from "../duckdb/duckdb.ts";
 import { PipelineError } from "../errors.ts";
 import type { Engine, JsonValue, TextFiles, WriteTarget, Written } from "./engine.ts";
 

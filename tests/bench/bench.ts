@@ -9,7 +9,7 @@
  */
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Duckdb } from "../../lib/duckdb.ts";
+import { Duckdb } from "../../lib/duckdb/duckdb.ts";
 import { messageOf, UsageError } from "../../lib/errors.ts";
 import { type Chain, chainOf, generateDelivery, generateDimensions } from "./generate.ts";
 import {

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { CHECKS, deliverNight } from "../golden_nights.ts";
+import { CHECKS, deliverNight } from "../tasks/golden_nights.ts";
 import { assertSameOutcome, type NightEnd, readNightEnd } from "../support/outcome.ts";
 import { parseSummary, REPOSITORY } from "../support/task.ts";
 import { listFiles, readTree } from "../support/tree.ts";

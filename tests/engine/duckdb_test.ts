@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { contractSqlTypes } from "../../lib/contract_header.ts";
-import { CORE_COLUMNS } from "../../lib/contract.ts";
+import { contractSqlTypes } from "../../lib/contract/header.ts";
+import { CORE_COLUMNS } from "../../lib/contract/contract.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { WriteTarget, Written } from "../../lib/engine/engine.ts";
 import { InterruptedError } from "../../lib/errors.ts";

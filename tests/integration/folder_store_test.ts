@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { openFolderStore } from "../../lib/store/folder.ts";
+import { openFolderStore } from "../../lib/store/folder/store.ts";
 
 Deno.test("put() copies a local file, when it is on another file system", async () => {
   const root = await Deno.makeTempDir();

@@ -1,4 +1,4 @@
-import { testGoldenNights } from "../golden_nights.ts";
+import { testGoldenNights } from "../tasks/golden_nights.ts";
 import { createRemote, Servers } from "./remote_deployment.ts";
 
 let servers: Servers;

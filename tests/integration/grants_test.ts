@@ -13,7 +13,7 @@ import { CreateMultipartUploadCommand, DeleteObjectCommand } from "@aws-sdk/clie
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import pMap from "p-map";
-import { CHECKS } from "../golden_nights.ts";
+import { CHECKS } from "../tasks/golden_nights.ts";
 import type { ReplaySummary } from "../support/replay.ts";
 import { parseSummary, runTask, type TaskResult } from "../support/task.ts";
 import { readTree, type Tree } from "../support/tree.ts";

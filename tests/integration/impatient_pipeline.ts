@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { main } from "../../lib/command.ts";
-import { openS3Store } from "../../lib/store/s3.ts";
+import { main } from "../../lib/command/command.ts";
+import { openS3Store } from "../../lib/store/s3/store.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 
 const S3_LIMITS = { connectTimeoutMs: 1000, silenceTimeoutMs: 2000, maxAttempts: 3, maxResumes: 2 };

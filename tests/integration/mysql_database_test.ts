@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Commit, Database, Totals } from "../../lib/database/database.ts";
-import { type MysqlDatabaseOptions, openMysqlDatabase } from "../../lib/database/mysql.ts";
-import { MysqlConnection, type MysqlTarget } from "../../lib/database/mysql_connection.ts";
-import { MysqlFault } from "../../lib/database/mysql_errors.ts";
+import { type MysqlDatabaseOptions, openMysqlDatabase } from "../../lib/database/mysql/database.ts";
+import { MysqlConnection, type MysqlTarget } from "../../lib/database/mysql/connection.ts";
+import { MysqlFault } from "../../lib/database/mysql/errors.ts";
 import {
   AccessError,
   ConfigError,
@@ -13,7 +13,7 @@ import {
   PipelineError,
   UnavailableError,
 } from "../../lib/errors.ts";
-import { Secret } from "../../lib/secret.ts";
+import { Secret } from "../../lib/secrets/secret.ts";
 import { testDatabase } from "../database/conformance.ts";
 import { readParquet, select, sqlText, withDuckdb } from "../support/duckdb.ts";
 import { assertSameRows } from "../support/rows.ts";

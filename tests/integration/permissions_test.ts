@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { CHECKS } from "../golden_nights.ts";
+import { CHECKS } from "../tasks/golden_nights.ts";
 import { saveWorkspace } from "../support/copies.ts";
 import {
   flagsOf,

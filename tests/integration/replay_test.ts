@@ -1,4 +1,4 @@
-import { testReplay } from "../replay_nights.ts";
+import { testReplay } from "../tasks/replay_nights.ts";
 import { createRemote, Servers } from "./remote_deployment.ts";
 
 let servers: Servers;

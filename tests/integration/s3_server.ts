@@ -19,8 +19,8 @@ import {
 } from "@aws-sdk/client-s3";
 import { dirname, join } from "node:path";
 import pMap from "p-map";
-import { Secret } from "../../lib/secret.ts";
-import type { S3Config } from "../../lib/store/s3.ts";
+import { Secret } from "../../lib/secrets/secret.ts";
+import type { S3Config } from "../../lib/store/s3/store.ts";
 import { goProgram } from "../support/programs.ts";
 import { freePort } from "./free_port.ts";
 

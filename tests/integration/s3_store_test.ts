@@ -5,7 +5,7 @@ import { createServer as createHttpServer } from "node:http";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import pMap from "p-map";
 import { AccessError, ConfigError, InterruptedError, UnavailableError } from "../../lib/errors.ts";
-import { openS3Store, type S3Options } from "../../lib/store/s3.ts";
+import { openS3Store, type S3Options } from "../../lib/store/s3/store.ts";
 import { isVersion, type ObjectStore, type ObjectVersion } from "../../lib/store/store.ts";
 import { listAll, put, read, readBytes, rejects, testObjectStore, text } from "../store/conformance.ts";
 import { REPOSITORY } from "../support/task.ts";
@@ -573,7 +573,7 @@ async function runStore(
   config: Omit<BucketConfig, "credentials"> & Partial<BucketConfig>,
   env: Record<string, string> = {},
 ): Promise<string> {
-  const script = `import { openS3Store } from "./lib/store/s3.ts";
+  const script = `import { openS3Store } from "./lib/store/s3/store.ts";
     import { s3ConfigOf } from "./tests/integration/s3_server.ts";
     const config = ${JSON.stringify(config)};
     try {

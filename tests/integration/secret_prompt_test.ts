@@ -4,8 +4,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { decryptField } from "../../lib/config_edit.ts";
-import { Redactor } from "../../lib/redactor.ts";
+import { decryptField } from "../../lib/config/edit.ts";
+import { Redactor } from "../../lib/secrets/redactor.ts";
 import { REPOSITORY } from "../support/task.ts";
 import { createWorkspace } from "../support/workspace.ts";
 

@@ -91,7 +91,7 @@ for (const { name, key, env } of CASES) {
 /** A script that opens the bucket as a stage does, and asks it something. */
 function opensStore(endpoint: string): string {
   const store = { bucket: "retail-sales", region: "eu-central-1", endpoint, forcePathStyle: true };
-  return `import { openS3Store } from "${REPOSITORY}lib/store/s3.ts";
+  return `import { openS3Store } from "${REPOSITORY}lib/store/s3/store.ts";
     await using store = await openS3Store(${JSON.stringify(store)});`;
 }
 

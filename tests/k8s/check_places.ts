@@ -4,10 +4,10 @@
  * @module
  */
 import { join } from "node:path";
-import type { Config } from "../../lib/config_schema.ts";
-import { loadConfig } from "../../lib/config.ts";
+import type { Config } from "../../lib/config/schema.ts";
+import { loadConfig } from "../../lib/config/load.ts";
 import { messageOf } from "../../lib/errors.ts";
-import { Redactor } from "../../lib/redactor.ts";
+import { Redactor } from "../../lib/secrets/redactor.ts";
 import { all, containersOf, type Document, named, nightOf, podsOf } from "./documents.ts";
 import { selects } from "./check_pods.ts";
 

@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { encryptValue, IV_BYTES, parseKeys } from "../../lib/encryption.ts";
+import { encryptValue, IV_BYTES, parseKeys } from "../../lib/secrets/encryption.ts";
 
 /** How a secret comes into a configuration. */
 export const PLANTINGS = [

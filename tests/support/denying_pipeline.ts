@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { main, openStore } from "../../lib/command.ts";
+import { main, openStore } from "../../lib/command/command.ts";
 import { ObjectError } from "../../lib/store/store.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 

@@ -8,7 +8,7 @@
  * @module
  */
 import { DuckDBConnection } from "@duckdb/node-api";
-import { main, openDatabase, openStore, type Task } from "../../lib/command.ts";
+import { main, openDatabase, openStore, type Task } from "../../lib/command/command.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 import { replayTask } from "../../tasks/replay.ts";

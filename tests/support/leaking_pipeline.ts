@@ -4,13 +4,13 @@
  * @module
  */
 import process from "node:process";
-import { main } from "../../lib/command.ts";
+import { main } from "../../lib/command/command.ts";
 import { ConfigError, UnavailableError } from "../../lib/errors.ts";
-import { openLines } from "../../lib/lines.ts";
-import { openLog } from "../../lib/log.ts";
-import { Redactor } from "../../lib/redactor.ts";
-import { NO_TELEMETRY } from "../../lib/telemetry.ts";
-import { openTerminal } from "../../lib/terminal.ts";
+import { openLines } from "../../lib/output/lines.ts";
+import { openLog } from "../../lib/output/log.ts";
+import { Redactor } from "../../lib/secrets/redactor.ts";
+import { NO_TELEMETRY } from "../../lib/telemetry/telemetry.ts";
+import { openTerminal } from "../../lib/output/terminal.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 
 const how = Deno.env.get("LEAK") ?? "";

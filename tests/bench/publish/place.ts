@@ -4,9 +4,9 @@
  * @module
  */
 import type { Database } from "../../../lib/database/database.ts";
-import { openMysqlDatabase } from "../../../lib/database/mysql.ts";
-import type { Resources } from "../../../lib/duckdb.ts";
-import { Secret } from "../../../lib/secret.ts";
+import { openMysqlDatabase } from "../../../lib/database/mysql/database.ts";
+import type { Resources } from "../../../lib/duckdb/duckdb.ts";
+import { Secret } from "../../../lib/secrets/secret.ts";
 import { type FreshDatabase, MariadbServer } from "../../integration/mariadb_server.ts";
 import type { Job } from "./commit.ts";
 

@@ -1,0 +1,183 @@
+/**
+ * The command line: what each task takes, and what was given.
+ *
+ * @module
+ */
+import { Command, CommanderError, Option } from "commander";
+import { ExitCode, UsageError } from "../errors.ts";
+import { LOG_FORMATS, type LogFormat } from "../output/lines.ts";
+import { LOG_LEVELS, type LogThreshold } from "../output/log.ts";
+
+/** Options besides those that every task has. */
+export type OptionName = "work-dir" | "run" | "dry-run" | "path" | "force" | "of-run" | "file" | "reason";
+
+/** What a task or an action is called and takes. */
+export interface Usage {
+  /** As in `deno task NAME`, or what follows it. */
+  readonly name: string;
+  /** One sentence for `--help`. */
+  readonly description: string;
+  /** What it takes besides the common options. */
+  readonly options: readonly OptionName[];
+  /** It has a configuration of its own: no `--config`. */
+  readonly ownConfig?: boolean;
+  /** Common options that it takes and has no use for; they are not in `--help`. */
+  readonly ignores?: readonly ("config" | "log-level")[];
+}
+
+/** What was given. */
+export interface Flags {
+  /** The configuration file. */
+  readonly config?: string;
+  /** In place of the configured one. */
+  readonly workDir?: string;
+  /** In place of the newest one; for replay the one that rejected something. */
+  readonly run?: string;
+  /** A source file, by its whole key. */
+  readonly file?: string;
+  /** A code of the contract for what was rejected. */
+  readonly reason?: string;
+  /** A field of the configuration. */
+  readonly path?: string;
+  /** Print a machine-readable summary on stdout. */
+  readonly json: boolean;
+  /** Change nothing. */
+  readonly dryRun?: boolean;
+  /** Do it although it may show a secret. */
+  readonly force?: boolean;
+  /** Least level to log. */
+  readonly logLevel: LogThreshold;
+  /** Of the lines on standard error; of a task that has no actions. */
+  readonly logFormat?: LogFormat;
+  /** A file that gets the compact summary. */
+  readonly terminationLog?: string;
+}
+
+/** What has to be known of the arguments before they are read, or where they cannot be. */
+export function outputOf(args: readonly string[]): { isJson: boolean; logFormat: LogFormat } {
+  const given = args.find((arg, index) =>
+    arg.startsWith("--log-format=") || args[index - 1] === "--log-format"
+  );
+  return { isJson: args.includes("--json"), logFormat: given?.endsWith("json") ? "json" : "text" };
+}
+
+/** What a command line asks for. */
+export type Request<Name> =
+  /** `--help`, which has been printed. */
+  | { readonly kind: "help" }
+  /** Which of the usages, and its flags. */
+  | { readonly kind: "run"; readonly usage: Name; readonly flags: Flags };
+
+/**
+ * Reads the arguments of a task.
+ *
+ * @param print Takes the text of `--help`.
+ * @throws {UsageError} where they are wrong.
+ */
+export function parseFlags<T extends Usage>(
+  task: T,
+  args: readonly string[],
+  print: (text: string) => void,
+): Request<T> {
+  const command = withOptions(new Command(`deno task ${task.name}`), task)
+    .addOption(
+      new Option("--log-format <format>", "lines on standard error").choices(LOG_FORMATS).default("text"),
+    )
+    .option("--termination-log <file>", "write the compact summary there, for Kubernetes");
+  let request: Request<T> = { kind: "help" };
+  command.action((flags: Flags) => void (request = { kind: "run", usage: task, flags }));
+  parse(command, args, print);
+  return request;
+}
+
+/**
+ * Reads the arguments of a task that has actions, of which the first argument names one.
+ *
+ * @param print Takes the text of `--help`.
+ * @throws {UsageError} where they are wrong.
+ */
+export function parseAction<T extends Usage>(
+  task: Pick<Usage, "name" | "description"> & { readonly actions: readonly T[] },
+  args: readonly string[],
+  print: (text: string) => void,
+): Request<T> {
+  const command = new Command(`deno task ${task.name}`).description(task.description);
+  let request: Request<T> = { kind: "help" };
+  for (const usage of task.actions) {
+    withOptions(command.command(usage.name), usage)
+      .action((flags: Flags) => void (request = { kind: "run", usage, flags }));
+  }
+  if (args.length === 0) {
+    const names = task.actions.map(({ name }) => name).join(", ");
+    throw new UsageError(`deno task ${task.name} needs one of: ${names}; see deno task ${task.name} --help`);
+  }
+  parse(command, args, print);
+  return request;
+}
+
+const OPTIONS: Readonly<Record<OptionName, () => Option>> = {
+  "work-dir": () => new Option("--work-dir <dir>", "work dir, in place of the configured one"),
+  run: () => new Option("--run <run>", "run id, in place of the newest"),
+  "dry-run": () => new Option("--dry-run", "say what would be done, and change nothing"),
+  "of-run": () => new Option("--run <run>", "what this run rejected"),
+  file: () => new Option("--file <key>", "what was rejected of this source file: its whole key then"),
+  reason: () => new Option("--reason <code>", "what was rejected for this reason"),
+  path: () =>
+    new Option("--path <field>", "field of the configuration, as database.password").makeOptionMandatory(),
+  force: () => new Option("--force", "print the value although standard output is no terminal"),
+};
+
+function withOptions(command: Command, { description, options, ownConfig, ignores = [] }: Usage): Command {
+  const level = new Option("--log-level <level>", "least level to log").choices(LOG_LEVELS).default("info");
+  const config = new Option(
+    "--config <file>",
+    "configuration (default: $ETL_CONFIG, else config/local.jsonc)",
+  );
+  command.description(description)
+    .option("--json", "print a machine-readable summary on stdout", false)
+    .addOption(level.hideHelp(ignores.includes("log-level")))
+    .allowExcessArguments(false);
+  if (!ownConfig) command.addOption(config.hideHelp(ignores.includes("config")));
+  for (const name of options) command.addOption(OPTIONS[name]());
+  return command;
+}
+
+function parse(command: Command, args: readonly string[], print: (text: string) => void): void {
+  for (const each of [command, ...command.commands]) {
+    each.exitOverride().configureOutput({
+      writeOut: print,
+      writeErr: () => {},
+      getOutHasColors: () => false,
+    });
+  }
+  try {
+    command.parse(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== ExitCode.ok) {
+      throw new UsageError(`${faultOf(error)}; see ${command.name()} --help`);
+    }
+  }
+}
+
+const NO_SECRETS = "a secret comes from standard input, never from an argument";
+
+/** What is wrong, without any value that was given: somebody may have taken an argument for the place of a secret. */
+function faultOf({ code, message }: CommanderError): string {
+  // Of names that there are.
+  const [suggestion = ""] = / \(Did you mean [^()]*\?\)$/.exec(message.replaceAll("\n", " ")) ?? [];
+  switch (code) {
+    case "commander.unknownOption": {
+      const [, name = ""] = /unknown option '(--[^=']*|-[^'])/.exec(message) ?? [];
+      return `there is no option ${name}${suggestion}; ${NO_SECRETS}`;
+    }
+    case "commander.unknownCommand":
+      return `there is no such action${suggestion}; ${NO_SECRETS}`;
+    case "commander.excessArguments":
+      return `there are more arguments than it takes; ${NO_SECRETS}`;
+    case "commander.invalidArgument":
+      return message.replace(/^error: (.*?) argument '.*' is invalid\. /s, "$1: ");
+    default:
+      return message.replace(/^error: /, "");
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * A configuration without its secrets, as a run's manifest keeps it for the stages after download.
+ *
+ * An encrypted place, such as the store's path, is a fingerprint there: a later stage must see that it is no longer the
+ * same, and a reader of the manifest must not see what it is.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { type Config, configSchema } from "./schema.ts";
+
+/** Parts of a configuration that say where things are. What else is encrypted, stages need and write as it is. */
+const PLACES = /^(store|database|workDir)\b/;
+
+/**
+ * Freezes a configuration.
+ *
+ * @param options.encrypted The fields whose values were encrypted.
+ * @param options.runId Makes the fingerprints this run's own: those of two runs do not tell whether they are the same.
+ */
+export function freezeConfig(
+  config: Config,
+  { encrypted, runId }: { encrypted: readonly string[]; runId: string },
+): Config {
+  // On the way through JSON secrets lose their values.
+  let frozen = configSchema.parse(JSON.parse(JSON.stringify(config)));
+  if (frozen.store.kind === "s3") delete frozen.store.credentials;
+  for (const path of encrypted.filter((path) => PLACES.test(path))) {
+    const value = valueAt(frozen, path);
+    if (typeof value !== "string") continue;
+    const hash = createHash("sha256").update(JSON.stringify([runId, path, value])).digest("hex").slice(0, 16);
+    // As its field can be: text, else a URL, else, where it can only be one of some words, the word itself.
+    for (const shown of [`[redacted:${hash}]`, `http://redacted-${hash}.invalid`]) {
+      const { success, data } = configSchema.safeParse(withValue(frozen, path, shown));
+      if (!success) continue;
+      frozen = data;
+      break;
+    }
+  }
+  return frozen;
+}
+
+/** SHA-256 of a frozen configuration, in hex; the same for every run with it. */
+export function configHash(frozen: Config): string {
+  const text = JSON.stringify(frozen).replaceAll(/\bredacted[:-][0-9a-f]{16}/g, "redacted");
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** The value at a path such as `database.password`; `undefined` where there is none. */
+export function valueAt(node: unknown, path: string): unknown {
+  return path.split(".").reduce<unknown>(
+    (inner, key) => typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined,
+    node,
+  );
+}
+
+/** A copy as JSON with another value at a path. */
+function withValue(config: Config, path: string, value: string): object {
+  const copy = JSON.parse(JSON.stringify(config));
+  const [, parents = "", key = ""] = /^(?:(.*)\.)?([^.]*)$/.exec(path) ?? [];
+  Reflect.set(parents === "" ? copy : valueAt(copy, parents) as object, key, value);
+  return copy;
+}

@@ -1,0 +1,67 @@
+/**
+ * What the parts of the contract check share.
+ *
+ * @module
+ */
+import type { Config } from "../config/schema.ts";
+import type { BoundHeader } from "./header.ts";
+import type { Engine, Written } from "../engine/engine.ts";
+import type { Log } from "../output/log.ts";
+import type { SourceFile } from "../run/manifest.ts";
+import type { ProgressStep } from "../output/progress.ts";
+
+/** What the check needs. */
+export interface CheckContext {
+  /** The run's configuration. */
+  readonly config: Config;
+  /** With the dimensions as views. */
+  readonly engine: Engine;
+  /** Absolute; paths of files are relative to it. */
+  readonly runFolder: string;
+  /** Stops the check. */
+  readonly signal: AbortSignal;
+  /** Advanced by one for every file. */
+  readonly step: ProgressStep;
+  /** What happens, for the operator. */
+  readonly log: Log;
+}
+
+/** A file that has a header with everything in it. */
+export interface ReadableFile {
+  /** Its document, in which the check fills in what becomes of it. */
+  readonly file: SourceFile;
+  /** Bound to the contract. */
+  readonly header: BoundHeader;
+  /** Rows after the header, as counted by a scan. */
+  readonly rowCount: number;
+}
+
+/** What a check wrote, as Parquet. */
+export interface Checked {
+  /** Rows of accepted files, as `acceptedRowsSql` gives them. */
+  readonly accepted: Written;
+  /** Judged rows, of which the rejected ones are counted; `rejectsSql` gives those. */
+  readonly rejects: Written;
+}
+
+/** Writes what a query gives as Parquet. */
+export function writeParquet(sql: string, folder: string, { engine, step }: CheckContext): Promise<Written> {
+  return engine.write(
+    sql,
+    { folder, format: "parquet", fileName: "part-{i}" },
+    (share) => step.update(share),
+  );
+}
+
+/** Several results as one. */
+export function joinWritten(parts: readonly Written[]): Written {
+  return {
+    rowCount: parts.reduce((sum, part) => sum + part.rowCount, 0),
+    files: parts.flatMap((part) => part.files),
+  };
+}
+
+/** Rejects a file as a whole. */
+export function rejectFile(file: SourceFile, reason: string, detail: string): void {
+  Object.assign(file, { status: "rejected", reason, detail });
+}

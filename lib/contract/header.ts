@@ -1,0 +1,88 @@
+/**
+ * A header and the contract: where each of the contract's columns is, and what is wrong where one is not.
+ *
+ * @module
+ */
+import type { Contract } from "../config/schema.ts";
+import { type ColumnType, parseColumnType, sqlType } from "./contract.ts";
+
+/** A contract column and where the files of a group have it. */
+export interface BoundColumn {
+  /** As in the contract. */
+  readonly name: string;
+  /** Parsed. */
+  readonly type: ColumnType;
+  /** 0-based. */
+  readonly index: number;
+}
+
+/** How the files of one group are laid out. */
+export interface BoundHeader {
+  /** In contract order. */
+  readonly columns: readonly BoundColumn[];
+  /** Positions of the other columns, in header order. */
+  readonly extra: readonly number[];
+  /** Number of columns. */
+  readonly width: number;
+}
+
+/** What is wrong with a header, if anything; see section "File level" of the contract. */
+export type HeaderFault =
+  | { readonly reason: "too_many_columns"; readonly detail: string }
+  | {
+    readonly reason: "duplicate_column" | "missing_columns";
+    readonly detail: string;
+    readonly columns: string[];
+  };
+
+/** Finds the contract's columns in a header; names are trimmed and compared without case. */
+export function bindHeader(
+  header: readonly string[],
+  contract: Contract,
+  maxColumns: number,
+): BoundHeader | HeaderFault {
+  if (header.length > maxColumns) {
+    const detail = `the header has ${header.length} columns, more than csv.maxColumns (${maxColumns})`;
+    return { reason: "too_many_columns", detail };
+  }
+  const names = header.map((name) => name.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase());
+  const repeated = [...new Set(names.filter((name, i) => name !== "" && names.indexOf(name) !== i))];
+  if (repeated.length > 0) {
+    const detail = `the header has ${repeated.join(", ")} more than once`;
+    return { reason: "duplicate_column", detail, columns: repeated };
+  }
+  const wanted = Object.keys(contract.columns);
+  const missing = wanted.filter((name) => !names.includes(name.toLowerCase()));
+  if (missing.length > 0) {
+    return { reason: "missing_columns", detail: `the header lacks ${missing.join(", ")}`, columns: missing };
+  }
+  const columns = contractColumns(contract).map((column) => ({
+    ...column,
+    index: names.indexOf(column.name.toLowerCase()),
+  }));
+  const bound = new Set(columns.map((column) => column.index));
+  return { columns, extra: names.keys().filter((index) => !bound.has(index)).toArray(), width: names.length };
+}
+
+/** The contract's columns with their parsed types, in contract order. */
+function contractColumns(contract: Contract): { name: string; type: ColumnType }[] {
+  return Object.entries(contract.columns).map(([name, given]) => {
+    const type = parseColumnType(given);
+    if (type === null) {
+      throw new TypeError(`Cannot use the type ${given} of ${name}: the configuration was not checked`);
+    }
+    return { name, type };
+  });
+}
+
+/** SQL types of the contract's columns by name, for binding rules. */
+export function contractSqlTypes(contract: Contract): Record<string, string> {
+  return Object.fromEntries(contractColumns(contract).map(({ name, type }) => [name, sqlType(type)]));
+}
+
+/** The type of each column of a header, in its order; `null` for those that are not the contract's. */
+export function layoutOf({ columns, width }: BoundHeader): (ColumnType | null)[] {
+  const layout: (ColumnType | null)[] = new Array(width).fill(null);
+  for (const { type, index } of columns) layout[index] = type;
+  return layout;
+}

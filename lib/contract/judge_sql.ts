@@ -1,0 +1,196 @@
+/**
+ * The contract as SQL, for rows of which each value is looked at: which are accepted, and what is wrong with the others.
+ *
+ * A value counts only where it is exact. Casting alone rounds (`CAST('1.5' AS BIGINT)` is 2), so a cast is believed
+ * where its result prints as the text it came from; every other text must match the pattern of its type first. Nearly
+ * all values take the first way, which costs a fifth of a pattern.
+ *
+ * Names that begin with `@` are this module's own; a contract column cannot have one.
+ *
+ * @module
+ */
+import type { Contract } from "../config/schema.ts";
+import { type ColumnType, KEY_COLUMNS, sqlType } from "./contract.ts";
+import type { BoundHeader } from "./header.ts";
+import {
+  additionalColumn,
+  JOIN_SOURCE,
+  passes,
+  rejectRules,
+  ROW_HEAD_WIDTH,
+  SEPARATOR,
+} from "./typed_sql.ts";
+import { unescapeSql } from "../csv/normalised.ts";
+import { identifier, literal } from "../duckdb/duckdb.ts";
+
+/** A row's fault in the order in which faults are looked for, with the column it is about. */
+interface Fault {
+  readonly test: string;
+  readonly reason: string;
+  readonly column: string | null;
+  /** SQL text expression. */
+  readonly detail: string;
+}
+
+/** Values quoted in a reject's detail are cut to this many characters; the raw text has them whole. */
+const DETAIL_VALUE_CHARACTERS = 100;
+const BLANKS = "' ' || chr(9)";
+
+/**
+ * Rows of normalised files, each value looked at: source_key, `@file` and `@line`; the contract's columns and
+ * additional_column of those that are accepted; `@reason`, `@column`, `@detail` and `@raw` of those that are rejected.
+ *
+ * @param lines A SELECT of the lines as `@text`.
+ */
+export function judgedSql(lines: string, header: BoundHeader, contract: Contract, delimiter: string): string {
+  const faults = rowFaults(header, contract);
+  const text = (index: number) => unescapeSql(partOf(index));
+  return `
+    WITH split AS (
+      SELECT string_split("@text", ${SEPARATOR}) AS "@parts" FROM (${lines})
+    ), typed AS (
+      SELECT CAST("@parts"[1] AS BIGINT) AS "@file", CAST("@parts"[2] AS BIGINT) AS "@line", "@parts", ${
+    header.columns.map(({ name, type, index }) =>
+      `${type.kind === "text" ? text(index) : exactValue(partOf(index), type)} AS ${identifier(name)}`
+    ).join(", ")
+  }, ${additionalColumn(header, text)} AS "@additional"
+      FROM split
+    ), judged AS (
+      SELECT typed.*, CASE ${faults.map(({ test }, i) => `WHEN ${test} THEN ${i}`).join(" ")} END AS "@fault"
+      FROM typed ${
+    KEY_COLUMNS.map(({ column, dimension, key }) =>
+      `LEFT JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
+         ON typed.${identifier(column)} = ${dimension}."@${dimension}"`
+    ).join(" ")
+  }
+    )
+    SELECT ${header.columns.map(({ name }) => ofAccepted(identifier(name), identifier(name))).join(", ")},
+      ${ofAccepted('"@additional"', "additional_column")}, "@key" AS source_key, "@file", "@line",
+      ${byFault(faults.map(({ reason }) => literal(reason)))} AS "@reason",
+      ${byFault(faults.map(({ column }) => column === null ? "NULL" : literal(column)))} AS "@column",
+      ${byFault(faults.map(({ detail }) => detail))} AS "@detail",
+      CASE WHEN "@fault" IS NULL THEN NULL WHEN "@parts"[${ROW_HEAD_WIDTH}] <> ''
+        THEN ${unescapeSql(`"@parts"[${ROW_HEAD_WIDTH}]`)}
+        ELSE ${
+    unescapeSql(`array_to_string("@parts"[${ROW_HEAD_WIDTH + 1}:], ${literal(delimiter)})`)
+  } END AS "@raw"
+    FROM judged ${JOIN_SOURCE}`;
+}
+
+/** What is needed of accepted rows only. */
+function ofAccepted(value: string, name: string): string {
+  return `CASE WHEN "@fault" IS NULL THEN ${value} END AS ${name}`;
+}
+
+/** One of these by the number of a row's first fault. */
+function byFault(choices: readonly string[]): string {
+  return `CASE "@fault" ${choices.map((choice, i) => `WHEN ${i} THEN ${choice}`).join(" ")} END`;
+}
+
+/** The accepted ones of judged rows: every contract column, additional_column, source_key. */
+export function acceptedRowsSql(judged: string, header: BoundHeader): string {
+  const names = header.columns.map(({ name }) => identifier(name));
+  return `SELECT ${names.join(", ")}, additional_column, source_key FROM ${identifier(judged)}
+    WHERE "@reason" IS NULL`;
+}
+
+/** The rejected ones of judged rows: file_id, line, reason, column, detail, raw. */
+export function rejectsSql(judged: string): string {
+  return `SELECT "@file" AS file_id, "@line" AS line, "@reason" AS reason, "@column" AS "column", "@detail" AS detail,
+      "@raw" AS raw
+    FROM ${identifier(judged)} WHERE "@reason" IS NOT NULL`;
+}
+
+/** Every fault that a row can have, in the order in which they are looked for. */
+function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
+  const faults: Fault[] = [{
+    test: `len("@parts") <> ${ROW_HEAD_WIDTH + header.width}`,
+    reason: "field_count",
+    column: null,
+    detail: `len("@parts") - ${ROW_HEAD_WIDTH} || ' fields where the header has ${header.width}'`,
+  }];
+  for (const { name, type, index } of header.columns) {
+    const text = partOf(index);
+    faults.push({
+      test: type.kind === "text"
+        ? `trim(${text}, ${BLANKS}) = ''`
+        : `${identifier(name)} IS NULL AND trim(${text}, ${BLANKS}) = ''`,
+      reason: "missing_value",
+      column: name,
+      detail: literal(`${name} is empty`),
+    });
+    if (type.kind === "text") continue;
+    faults.push({
+      test: `${identifier(name)} IS NULL`,
+      reason: "invalid_value",
+      column: name,
+      detail: `${literal(`${name}: "`)} || left(${unescapeSql(text)}, ${DETAIL_VALUE_CHARACTERS}) || ${
+        literal(`" is not ${describeType(type)}`)
+      }`,
+    });
+  }
+  for (const [name, check] of rejectRules(contract)) {
+    faults.push({
+      test: `NOT ${passes(check)}`,
+      reason: "rule",
+      column: null,
+      detail: literal(`${name}: not ${check}`),
+    });
+  }
+  for (const { column, dimension, reason } of KEY_COLUMNS) {
+    faults.push({
+      test: `${dimension}."@${dimension}" IS NULL`,
+      reason,
+      column,
+      detail: `${literal(`${column} `)} || ${identifier(column)} || ${
+        literal(` is not in the dimension ${dimension}`)
+      }`,
+    });
+  }
+  return faults;
+}
+
+function describeType(type: ColumnType): string {
+  switch (type.kind) {
+    case "integer":
+      return "a whole number of 64 bits";
+    case "decimal":
+      return `an exact decimal(${type.precision},${type.scale})`;
+    case "date":
+      return "a date of the form YYYY-MM-DD";
+    case "text":
+      return "text";
+  }
+}
+
+/** A field of a row whose normalised line is split; still escaped. */
+function partOf(index: number): string {
+  return `"@parts"[${ROW_HEAD_WIDTH + index + 1}]`;
+}
+
+/** The value of a text where it is exact, else NULL. */
+function exactValue(text: string, type: ColumnType): string {
+  if (type.kind === "text") return text;
+  const target = sqlType(type);
+  const cast = `TRY_CAST(${text} AS ${target})`;
+  const trimmed = `TRY_CAST(trim(${text}, ${BLANKS}) AS ${target})`;
+  if (type.kind === "date") {
+    // DuckDB also knows infinity, years above 9999 and years BC, which print as they are written; none of them has
+    // 10 characters. The year 0000 is 1 BC.
+    return `CASE WHEN CAST(${cast} AS VARCHAR) = ${text} AND length(${text}) = 10 THEN ${cast}
+      WHEN regexp_full_match(${text}, ${
+      literal(datePattern)
+    }) AND ${trimmed} >= DATE '0001-01-01' THEN ${trimmed} END`;
+  }
+  const pattern = type.kind === "integer" ? "[ \\t]*[+-]?[0-9]+[ \\t]*" : decimalPattern(type.scale);
+  return `CASE WHEN CAST(${cast} AS VARCHAR) = ${text} THEN ${cast}
+    WHEN regexp_full_match(${text}, ${literal(pattern)}) THEN ${trimmed} END`;
+}
+
+const datePattern = "[ \\t]*[0-9]{4}-[0-9]{2}-[0-9]{2}[ \\t]*";
+
+/** Any spelling of a decimal that has nothing but zeros beyond its scale. */
+function decimalPattern(scale: number): string {
+  const fraction = scale === 0 ? "(0+)" : `([0-9]{1,${scale}}0*)`;
+  return `[ \\t]*[+-]?([0-9]+([.]${fraction}?)?|[.]${fraction})[ \\t]*`;
+}

@@ -1,0 +1,150 @@
+/**
+ * Writes a CSV of rejected rows for each file that has any, in the order of the source file's lines.
+ *
+ * The engine writes the rejects of many files one after the other, and they are dealt out by their lines: a partitioned
+ * write of DuckDB keeps no order, and a write for each file would take longer than all else where there are many.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { join } from "node:path";
+import type { ComputeContext } from "../run/context.ts";
+import { rejectsSql } from "./judge_sql.ts";
+import { CHUNK_BYTES, readChunks } from "../csv/chunks.ts";
+import type { Engine, Written } from "../engine/engine.ts";
+import { wrapSystemError } from "../errors.ts";
+import type { SourceFile } from "../run/manifest.ts";
+import { REJECTS_HEADER } from "./reject_file.ts";
+
+/** Rejects that are sorted at once: a sort of 10 million would not stay within the memory limit. */
+const SORTED_ROWS = 500_000;
+const LF = 0x0a;
+
+/** Files, and how many lines each has of a CSV; a value may have line ends. */
+const LINE_COUNTS = `SELECT file_id, sum(CASE WHEN contains("text", chr(10))
+    THEN 1 + length("text") - length(replace("text", chr(10), '')) ELSE 1 END) AS line_count
+  FROM (SELECT file_id, concat(reason, "column", detail, raw) AS "text" FROM rejects)
+  GROUP BY file_id ORDER BY file_id`;
+
+/** What has to be written. */
+export interface Rejects {
+  /** The run's files in order of their ids; it is filled in where the CSV of each is. */
+  readonly files: readonly FaultyFile[];
+  /** Judged rows as Parquet, of which the rejected ones are counted. */
+  readonly rejects: Written;
+  /** What the CSVs have: a SELECT from the view `rejects`, with `file_id`, ordered by it and by line. */
+  readonly sql: string;
+  /** Rejects that are sorted at once. */
+  readonly sortedRows?: number;
+}
+
+/** What is used of a file. */
+export type FaultyFile = Pick<SourceFile, "id" | "rejects" | "rejectsFile">;
+
+/** Writes the CSVs, and makes sure that every reject is in one. */
+export async function writeRejectFiles(
+  { files, rejects, sql, sortedRows = SORTED_ROWS }: Rejects,
+  { engine, runFolder, signal }: Pick<ComputeContext, "engine" | "runFolder" | "signal">,
+): Promise<void> {
+  if (rejects.rowCount === 0) return;
+  await engine.nameParquet("judged", rejects.files);
+  await engine.nameQuery("all_rejects", rejectsSql("judged"));
+  const byId = new Map(files.map((file) => [file.id, file]));
+  const sorted = join(runFolder, "rejects", "sorted");
+  let rowCount = 0;
+  for await (const range of rangesOf(files, sortedRows, engine)) {
+    await engine.nameQuery("rejects", `SELECT * FROM all_rejects WHERE ${range}`);
+    const target = { folder: sorted, format: "csv", fileName: "rejects" } as const;
+    const written = await engine.write(`SELECT * EXCLUDE file_id FROM (${sql})`, target);
+    rowCount += written.rowCount;
+    const [csv] = written.files;
+    if (csv === undefined) continue;
+    const shares = (await engine.query(LINE_COUNTS)).map(({ file_id, line_count }) => ({
+      file: byId.get(Number(file_id)),
+      lineCount: Number(line_count),
+    }));
+    await dealOut(csv, shares, runFolder, signal);
+  }
+  await Deno.remove(sorted, { recursive: true });
+  if (rowCount !== rejects.rowCount) {
+    throw new Error(`${rejects.rowCount} rows are rejected, but ${rowCount} were written`);
+  }
+}
+
+/** Which rejects to sort at once, as SQL conditions in the order of files and lines: those of some files, or lines of one. */
+async function* rangesOf(
+  files: readonly FaultyFile[],
+  sortedRows: number,
+  engine: Engine,
+): AsyncGenerator<string> {
+  let rowCount = 0, first = 0, last = -1;
+  for (const file of files) {
+    const count = countOf(file);
+    if (rowCount > 0 && rowCount + count > sortedRows) {
+      yield `file_id BETWEEN ${first} AND ${last}`;
+      rowCount = 0;
+    }
+    if (count > sortedRows) {
+      const ofFile = `file_id = ${file.id}`;
+      const [found] = await engine.query(`SELECT max(line) AS last_line FROM all_rejects WHERE ${ofFile}`);
+      for (let line = 1; line <= Number(found?.last_line); line += sortedRows) {
+        yield `${ofFile} AND line BETWEEN ${line} AND ${line + sortedRows - 1}`;
+      }
+    } else if (count > 0) {
+      if (rowCount === 0) first = file.id;
+      last = file.id;
+      rowCount += count;
+    }
+  }
+  if (rowCount > 0) yield `file_id BETWEEN ${first} AND ${last}`;
+}
+
+/** Of a file that is rejected for too many of them, all other rows count as rejected too. */
+function countOf({ rejects }: FaultyFile): number {
+  return Object.values(rejects).reduce((sum, count) => sum + count, 0);
+}
+
+/** What a file has of a CSV. */
+interface Share {
+  readonly file: FaultyFile | undefined;
+  readonly lineCount: number;
+}
+
+/** Adds to each file's CSV what it has of one that holds the lines of one file after the other. */
+async function dealOut(
+  csv: string,
+  shares: readonly Share[],
+  runFolder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  using source = await Deno.open(csv);
+  await source.seek(REJECTS_HEADER.length + 1, Deno.SeekMode.Start);
+  let at = -1, left = 0;
+  for await (const chunk of readChunks(source, Buffer.alloc(CHUNK_BYTES), signal)) {
+    for (let from = 0, to = 0; from < chunk.length; from = to) {
+      if (left === 0) left = shares[++at]?.lineCount ?? 0;
+      for (; left > 0 && to < chunk.length; left--) {
+        const end = chunk.indexOf(LF, to);
+        to = end < 0 ? chunk.length : end + 1;
+        if (end < 0) break;
+      }
+      const file = shares[at]?.file;
+      if (!file) throw new Error("there are more rejects than the files have");
+      addRows(file, chunk.subarray(from, to), runFolder);
+    }
+  }
+  if (left > 0 || at < shares.length - 1) throw new Error("there are fewer rejects than the files have");
+}
+
+/** Adds to a file's CSV, which begins with its header. */
+function addRows(file: FaultyFile, rows: Uint8Array, runFolder: string): void {
+  const csv = file.rejectsFile ?? `rejects/${file.id}.csv`;
+  const path = join(runFolder, csv);
+  try {
+    if (file.rejectsFile === null) Deno.writeTextFileSync(path, `${REJECTS_HEADER}\n`);
+    Deno.writeFileSync(path, rows, { append: true });
+  } catch (error) {
+    throw wrapSystemError(error, `Cannot write ${path}`);
+  }
+  file.rejectsFile = csv;
+}

@@ -1,0 +1,21 @@
+/**
+ * Rules are SQL from the configuration: nothing but an expression over the contract's columns may be in one.
+ *
+ * @module
+ */
+import type { Contract } from "../config/schema.ts";
+import { contractSqlTypes } from "./header.ts";
+import type { Engine } from "../engine/engine.ts";
+
+/** What is wrong with the first rule that is no boolean expression over the columns; `null` where all are. */
+export async function findRuleFault(
+  contract: Contract,
+  engine: Pick<Engine, "checkExpression">,
+): Promise<{ path: string[]; what: string } | null> {
+  const types = contractSqlTypes(contract);
+  for (const [name, { check }] of Object.entries(contract.rules)) {
+    const fault = await engine.checkExpression(check, types);
+    if (fault !== null) return { path: ["contract", "rules", name, "check"], what: `"${check}": ${fault}` };
+  }
+  return null;
+}

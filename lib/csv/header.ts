@@ -1,0 +1,93 @@
+/**
+ * The header of a source file as it is written, read from the beginning of the file without the rest.
+ *
+ * It ends where {@link ./csv_split.ts} says that the first row ends: a line end within an opened quote is part of
+ * it, a quote within an unquoted field is text, and blank lines before it do not count.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { CsvDialect } from "./row.ts";
+
+const LF = 0x0a;
+const CR = 0x0d;
+const BOM = Buffer.from("\ufeff");
+
+/**
+ * Reads the header, without BOM and line end.
+ *
+ * @returns Its bytes; `null` where there is none, or it is longer than a row may be.
+ */
+export async function readHeader(
+  chunks: AsyncIterable<Uint8Array>,
+  dialect: CsvDialect,
+): Promise<Buffer | null> {
+  const reader = new HeaderReader(dialect);
+  for await (const chunk of chunks) {
+    for (const byte of chunk) {
+      if (reader.push(byte)) return reader.withoutCr;
+      // The BOM is not part of it, and the last byte may be the CR of its line end.
+      if (reader.length > dialect.maxRowBytes + BOM.length + 1) return null;
+    }
+  }
+  // Without an LF a CR at the end is text.
+  return reader.length > 0 ? reader.bytes : null;
+}
+
+/** Takes bytes until the header is over. */
+class HeaderReader {
+  readonly #delimiter: number;
+  readonly #quote: number;
+  #bytes: number[] = [];
+  #isFirstLine = true;
+  /** `closed`: right after a quote in a quoted field, which ends it unless another one follows. */
+  #state: "field start" | "unquoted" | "quoted" | "closed" = "field start";
+
+  constructor({ delimiter, quote }: CsvDialect) {
+    this.#delimiter = delimiter.charCodeAt(0);
+    this.#quote = quote.charCodeAt(0);
+  }
+
+  /** Bytes that have been taken of the line, or of the header's lines. */
+  get length(): number {
+    return this.#bytes.length;
+  }
+
+  /** What has been read. */
+  get bytes(): Buffer {
+    return Buffer.from(this.#bytes);
+  }
+
+  /** The same without the CR that an LF makes part of a line end. */
+  get withoutCr(): Buffer {
+    const { bytes } = this;
+    return bytes.at(-1) === CR ? bytes.subarray(0, -1) : bytes;
+  }
+
+  /** Takes the next byte; whether it is the LF that ends the header. */
+  push(byte: number): boolean {
+    if (byte === LF && this.#state !== "quoted") {
+      if (this.withoutCr.length > 0) return true;
+      this.#bytes = [];
+      this.#isFirstLine = false;
+      this.#state = "field start";
+      return false;
+    }
+    this.#bytes.push(byte);
+    if (this.#isFirstLine && this.length === BOM.length && BOM.equals(Buffer.from(this.#bytes))) {
+      this.#bytes = [];
+      this.#isFirstLine = false;
+      this.#state = "field start";
+    } else {
+      this.#state = this.#next(byte);
+    }
+    return false;
+  }
+
+  #next(byte: number): "field start" | "unquoted" | "quoted" | "closed" {
+    if (this.#state === "quoted") return byte === this.#quote ? "closed" : "quoted";
+    if (byte === this.#delimiter) return "field start";
+    const opens = this.#state === "field start" || this.#state === "closed";
+    return byte === this.#quote && opens ? "quoted" : "unquoted";
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The lines that a process writes on standard error: the log, what ended the process, and, as JSON, its summary.
+ *
+ * As JSON each of them is one object of the same form, so that whoever collects them meets nothing else. Secrets are
+ * taken out by the terminal, before there is any syntax that this could break.
+ *
+ * @module
+ */
+import { messageOf } from "../errors.ts";
+import type { Position } from "./position.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { ConsoleLevel, Terminal } from "./terminal.ts";
+
+/** Formats that can be chosen with `--log-format`. */
+export const LOG_FORMATS = ["text", "json"] as const;
+
+/** One of {@linkcode LOG_FORMATS}. */
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** How bad something is, from the least to the most. */
+export type LineLevel = "trace" | "debug" | "info" | "warning" | "error" | "fatal";
+
+/** The same for the console. */
+const LEVELS: Readonly<Record<LineLevel, ConsoleLevel>> = {
+  trace: "debug",
+  debug: "debug",
+  info: "info",
+  warning: "warn",
+  error: "error",
+  fatal: "error",
+};
+
+/** A record of the log. */
+export interface LogLine {
+  /** Milliseconds since 1970. */
+  readonly timestamp: number;
+  /** How bad it is. */
+  readonly level: LineLevel;
+  /** With the values in their places. */
+  readonly message: string;
+  /** The values by name. */
+  readonly properties: Readonly<Record<string, unknown>>;
+}
+
+/** Where lines go. */
+export interface Lines {
+  /** Writes a record of the log. */
+  write(line: LogLine): void;
+  /** Says why the process ends; as text without time and level, and on as many lines as it has. */
+  writeFailure(message: string): void;
+  /** Writes the summary, which people get on standard output: as JSON only. */
+  writeSummary(summary: object): void;
+}
+
+/** What the lines of a process are made with. */
+export interface LineOptions {
+  /** On standard error; the exporter of logs always gets JSON. */
+  readonly format: LogFormat;
+  /** Said by each line. */
+  readonly position: Position;
+  /** Puts exported lines into the run's trace. */
+  readonly telemetry: Pick<Telemetry, "within">;
+  /** The clock, for what is no record of the log. */
+  readonly now: () => Date;
+}
+
+/** Lines of one process. */
+export function openLines(terminal: Terminal, { format, position, telemetry, now }: LineOptions): Lines {
+  const say = (level: LineLevel, message: string, { text, timestamp = now().getTime(), rest = {} }: {
+    /** What people read; left out: nothing. */
+    text?: (time: string) => string;
+    timestamp?: number;
+    rest?: object;
+  }) => {
+    const time = new Date(timestamp).toISOString();
+    const { runId, stage, attempt } = position;
+    const record = { time, level, message, runId, stage, attempt, ...rest };
+    if (format === "json") terminal.writeRecord(record);
+    else if (text) terminal.writeLine(text(time));
+    telemetry.within(() => terminal.exportRecord(LEVELS[level], record));
+  };
+  return {
+    write({ timestamp, level, message, properties }) {
+      const text = (time: string) => `${time} ${level.toUpperCase().padEnd(7)} ${message}`;
+      say(level, message, { text, timestamp, rest: { properties: plain(properties) } });
+    },
+    writeFailure(message) {
+      say("error", message, { text: () => message });
+    },
+    writeSummary(summary) {
+      say("info", "Summary", { rest: { summary } });
+    },
+  };
+}
+
+/** As JSON can hold it. */
+function plain(value: unknown): unknown {
+  const replace = (_: string, held: unknown) => {
+    if (held instanceof Error) return messageOf(held);
+    return typeof held === "bigint" ? String(held) : held;
+  };
+  return JSON.parse(JSON.stringify(value, replace));
+}

@@ -1,0 +1,202 @@
+/**
+ * The run's document between stages: what was downloaded, what became of each file, which stages have run.
+ *
+ * It is written whole and atomically at the end of a stage, on this side of the commit; after the commit only the
+ * database counts. Paths in it are relative to the run's folder, so that a work dir can be mounted elsewhere.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomic } from "../atomic_file.ts";
+import { configSchema } from "../config/schema.ts";
+import { DataError, messageOf, wrapSystemError } from "../errors.ts";
+
+/** Bumped whenever a stage of another version could misread the document. */
+export const MANIFEST_VERSION = 1;
+
+/** The stages in their order; each one needs those before it. */
+export const STAGES = [
+  "download",
+  "validate",
+  "transform-customer",
+  "transform-sales",
+  "upload",
+  "move",
+  "cleanup",
+] as const;
+
+/** One of {@linkcode STAGES}. */
+export type StageName = (typeof STAGES)[number];
+
+const count = z.int().min(0);
+const path = z.string().min(1);
+
+const sourceFile = z.strictObject({
+  /** Position in key order, from 1; names the local files. */
+  id: z.int().min(1),
+  key: z.string(),
+  etag: z.string(),
+  sizeBytes: count,
+  lastModified: z.string(),
+  /** Of the content, uncompressed; null where it was not read whole. */
+  sha256: z.string().nullable(),
+  /** The uncompressed text. */
+  content: path.nullable(),
+  /** The bytes as delivered. */
+  original: path.nullable(),
+  /** The ledger has the same content as accepted: download has found a duplicate. */
+  knownContent: z.boolean(),
+  /** A replay has put it back, and its content is new by that, whatever the same content was. */
+  newByLineage: z.literal(true).optional(),
+  /** Null until it is known: a file that was downloaded and not yet validated. */
+  status: z.enum(["accepted", "rejected", "duplicate", "skipped"]).nullable(),
+  reason: z.string().nullable(),
+  detail: z.string().nullable(),
+  /** Of a missing_columns or duplicate_column file. */
+  columns: z.array(z.string()).optional(),
+  /** Of a malformed_csv file. */
+  line: z.int().optional(),
+  rowsRead: count,
+  rowsAccepted: count,
+  rowsRejected: count,
+  warnings: z.record(z.string(), count),
+  /** Rejected rows by reason. */
+  rejects: z.record(z.string(), count),
+  /** CSV of the rejected rows. */
+  rejectsFile: path.nullable(),
+});
+
+const dataset = z.strictObject({
+  rowCount: count,
+  files: z.array(path),
+});
+
+const totals = z.strictObject({
+  files: z.array(path),
+  rowCount: count,
+  /** Sum of total_sales, decimal text. */
+  totalSales: z.string(),
+});
+
+/**
+ * The document's shape.
+ *
+ * @internal
+ */
+export const manifestSchema = z.strictObject({
+  version: z.literal(MANIFEST_VERSION),
+  runId: z.string(),
+  dryRun: z.boolean(),
+  /** The effective configuration without its secrets. */
+  config: configSchema,
+  /** The run's fencing token; 0 for a dry run, which takes no lease. */
+  token: count,
+  /** Which try this run is: see `Position`. */
+  attempt: z.int().min(1).default(1),
+  /** Whether there are new files, or only left-over moves, or nothing. */
+  work: z.enum(["files", "leftovers", "nothing"]),
+  /** Earlier runs that were committed and not finished. */
+  leftovers: z.array(z.string()),
+  files: z.array(sourceFile),
+  /** Parquet snapshot of each dimension; empty where there are no new files. */
+  dimensions: z.record(z.string(), path),
+  accepted: dataset,
+  marts: z.strictObject({ customer: dataset, sales: dataset, salesPartitioned: dataset }),
+  totals: z.strictObject({ customer: totals, sales: totals }),
+  committed: z.boolean(),
+  /** Those of the leftovers that this run has finished. */
+  recovered: z.array(z.string()),
+  /** Moves of any run that could not be carried out. */
+  pendingMoves: count,
+  stages: z.array(z.strictObject({ name: z.enum(STAGES), durationMs: z.number() })),
+});
+
+/** The document; see the module's head. */
+export type Manifest = ReturnType<typeof manifestSchema.parse>;
+/** A source file of the run. */
+export type SourceFile = Manifest["files"][number];
+/** Files that a query wrote, relative to the run's folder. */
+export type Dataset = Manifest["accepted"];
+/** Month totals that the commit adds to a table. */
+export type RunTotals = Manifest["totals"]["customer"];
+
+/** A manifest in which nothing has happened yet. */
+export function newManifest(
+  start: Pick<Manifest, "runId" | "dryRun" | "config" | "token" | "attempt" | "leftovers">,
+): Manifest {
+  const none = () => ({ rowCount: 0, files: [] });
+  const zero = () => ({ files: [], rowCount: 0, totalSales: "0.00" });
+  return {
+    version: MANIFEST_VERSION,
+    ...start,
+    work: "nothing",
+    files: [],
+    dimensions: {},
+    accepted: none(),
+    marts: { customer: none(), sales: none(), salesPartitioned: none() },
+    totals: { customer: zero(), sales: zero() },
+    committed: false,
+    recovered: [],
+    pendingMoves: 0,
+    stages: [],
+  };
+}
+
+/** Where a run's folder has its manifest. */
+export function manifestPath(runFolder: string): string {
+  return join(runFolder, "manifest.json");
+}
+
+/**
+ * Reads a run's manifest; `null` where there is none.
+ *
+ * @throws {DataError} where it is corrupt or of another version.
+ */
+export async function readManifest(runFolder: string): Promise<Manifest | null> {
+  const file = manifestPath(runFolder);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw wrapSystemError(error, `Cannot read the manifest ${file}`);
+  }
+  try {
+    return manifestSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    const what = cause instanceof z.ZodError
+      ? z.prettifyError(cause).split("\n").slice(0, 2).join(" ")
+      : messageOf(cause);
+    throw new DataError(
+      "corrupt_manifest",
+      `Cannot use the manifest ${file}: it is corrupt or of another version (${what}); ` +
+        'run "deno task download" or "deno task pipeline" to begin the night again, nothing is lost',
+    );
+  }
+}
+
+/** Writes a run's manifest; readers see the old document or the new one. */
+export async function writeManifest(runFolder: string, manifest: Manifest): Promise<void> {
+  await writeFileAtomic(manifestPath(runFolder), JSON.stringify(manifest, null, 1) + "\n");
+}
+
+/** Notes that a stage has run, in place of an earlier note of the same stage. */
+export function noteStage(manifest: Manifest, name: StageName, durationMs: number): void {
+  manifest.stages = [...manifest.stages.filter((stage) => stage.name !== name), { name, durationMs }];
+}
+
+/**
+ * Checks that everything a stage needs has run.
+ *
+ * @throws {DataError} naming the first stage that is missing.
+ */
+export function requireStagesBefore(manifest: Manifest, name: StageName): void {
+  const done = new Set(manifest.stages.map((stage) => stage.name));
+  const missing = STAGES.slice(0, STAGES.indexOf(name)).find((stage) => !done.has(stage));
+  if (missing === undefined) return;
+  throw new DataError(
+    "stage_out_of_order",
+    `Cannot run ${name}: ${missing} has not run yet for run ${manifest.runId}; run "deno task ${missing}" first`,
+  );
+}

@@ -1,0 +1,176 @@
+/**
+ * The files of the folder store: read and hashed as one version, written so that they survive a power cut.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { changed, codeOf, unhandled, unlessMissing } from "./errors.ts";
+import type { ObjectVersion } from "../store.ts";
+
+/** Bytes that are read at a time. */
+const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * Files up to this size are read and written at once. Handing an operation to another thread costs more than reading so
+ * much; only an fsync is always worth it.
+ */
+const SMALL_BYTES = 64 * 1024;
+
+/** Bytes to be written. */
+export interface Content {
+  /** The next bytes; `null` at the end. */
+  next(): Promise<Uint8Array | null>;
+  /** The hash of them all, when they have been read. */
+  readonly etag: string;
+}
+
+/** Bytes that are at hand. */
+export function contentOf(bytes: Uint8Array): Content {
+  const chunks = [bytes];
+  const etag = createHash("sha256").update(bytes).digest("hex");
+  return { next: () => Promise.resolve(chunks.pop() ?? null), etag };
+}
+
+/** The bytes of a file as it was when it was opened, hashed as they pass; fails where it changes meanwhile. */
+export class FileReader implements Content, Disposable {
+  /** The hash of all bytes; empty before they have been read. */
+  etag = "";
+  readonly #hash = createHash("sha256");
+  #position = 0;
+
+  private constructor(
+    readonly path: string,
+    readonly key: string,
+    readonly info: Deno.FileInfo,
+    readonly openedMs: number,
+    private readonly file: Deno.FsFile,
+  ) {}
+
+  /** Opens a file; `openedMs` is the wall clock's time. */
+  static open(path: string, key: string, openedMs: number): FileReader {
+    const file = Deno.openSync(path);
+    try {
+      return new FileReader(path, key, file.statSync(), openedMs, file);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  /** A fresh buffer with the next bytes; `null` at the end. */
+  async next(): Promise<Uint8Array<ArrayBuffer> | null> {
+    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, this.info.size - this.#position));
+    const bytesRead = buffer.length > SMALL_BYTES ? await this.file.read(buffer) : this.file.readSync(buffer);
+    if (bytesRead) {
+      const chunk = buffer.subarray(0, bytesRead);
+      this.#hash.update(chunk);
+      this.#position += bytesRead;
+      return chunk;
+    }
+    const now = this.file.statSync();
+    if (now.size !== this.info.size || Number(now.mtime) !== Number(this.info.mtime)) throw changed(this.key);
+    this.etag = this.#hash.digest("hex");
+    return null;
+  }
+
+  /** Makes what was read survive a power cut. */
+  sync(): Promise<void> {
+    return this.file.sync();
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    this.file.close();
+  }
+}
+
+/**
+ * Gives the file a second link, which survives a power cut, when all of it has been read; copies its bytes where no link
+ * can be made.
+ */
+export async function link(reader: FileReader, path: string, openedMs: number): Promise<Deno.FileInfo> {
+  while (await reader.next());
+  await reader.sync();
+  try {
+    Deno.linkSync(reader.path, path);
+    return reader.info;
+  } catch (error) {
+    // Another file system, or one without links, or somebody else's file.
+    if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EOPNOTSUPP"].includes(String(codeOf(error)))) throw error;
+  }
+  using again = FileReader.open(reader.path, reader.key, openedMs);
+  const info = await fill(path, again);
+  if (again.etag !== reader.etag) throw changed(reader.key);
+  return info;
+}
+
+/** Opens the file that was inspected; `null` where something else, perhaps a symlink, has its path since. */
+export function openSame(
+  path: string,
+  key: string,
+  inspected: Deno.FileInfo,
+  openedMs: number,
+): FileReader | null {
+  let reader: FileReader;
+  try {
+    reader = FileReader.open(path, key, openedMs);
+  } catch (error) {
+    unlessMissing(error);
+    return null;
+  }
+  if (reader.info.dev === inspected.dev && reader.info.ino === inspected.ino) return reader;
+  reader[Symbol.dispose]();
+  return null;
+}
+
+/** Writes a new file that survives a power cut. */
+export async function fill(path: string, content: Content): Promise<Deno.FileInfo> {
+  using file = Deno.openSync(path, { write: true, createNew: true });
+  for (let chunk = await content.next(); chunk; chunk = await content.next()) {
+    for (let offset = 0; offset < chunk.length;) {
+      const rest = chunk.subarray(offset);
+      offset += rest.length > SMALL_BYTES ? await file.write(rest) : file.writeSync(rest);
+    }
+  }
+  await file.sync();
+  return file.statSync();
+}
+
+/** Makes the entries of a folder survive a power cut. */
+export async function sync(folder: string): Promise<void> {
+  using file = Deno.openSync(folder);
+  await file.sync();
+}
+
+/** Deletes a file or a folder with all that is in it, where it is there. */
+export async function removeAll(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch(unlessMissing);
+}
+
+/** What the path is, without following a symlink; `null` where it is missing. */
+export function lstatOrNull(path: string): Deno.FileInfo | null {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    unlessMissing(error);
+    return null;
+  }
+}
+
+/** The regular file at the path; `null` where there is nothing or a folder. Refuses everything else. */
+export function inspect(path: string, key: string): Deno.FileInfo | null {
+  const info = lstatOrNull(path);
+  if (!info || info.isDirectory) return null;
+  if (info.isFile) return info;
+  throw unhandled(key, info.isSymlink ? "it is a symlink, and none is followed" : "it is no regular file");
+}
+
+/** Another one when the file is written to or replaced, as far as the clocks tell. */
+export function stampOf({ dev, ino, size, mtime, ctime }: Deno.FileInfo): string {
+  return [dev, ino, size, Number(mtime), Number(ctime)].join(" ");
+}
+
+/** The version that a file is. */
+export function versionOf(key: string, etag: string, { size, mtime }: Deno.FileInfo): ObjectVersion {
+  return { key, etag, sizeBytes: size, lastModified: (mtime ?? new Date(0)).toISOString() };
+}

@@ -1,0 +1,131 @@
+/**
+ * The bytes of an S3 object as they come: verified, and taken up again where a connection is cut or stalls.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { within } from "./limits.ts";
+
+/** One answer with bytes of the object. */
+export interface Body {
+  /** The bytes; fails where the connection does, or where a checksum that came with the answer is not theirs. */
+  readonly chunks: AsyncIterator<Uint8Array>;
+  /** Of all that this answer should have. */
+  readonly sizeBytes: number;
+  /** Of the whole object, where the server tells it. */
+  readonly md5: string | null;
+  /** Ends the transfer. */
+  close(): void;
+}
+
+/** What a reader needs besides the first answer. */
+export interface BodySource {
+  /** A server that has sent nothing for this time is given up. */
+  readonly silenceTimeoutMs: number;
+  /** Asks for the bytes from `start` on, of the same version. */
+  open(start: number): Promise<Body>;
+  /** Waits before the `attempt`-th new request, from 1; throws where there shall be none. */
+  wait(attempt: number, error: unknown): Promise<void>;
+  /** Makes the error for bytes that are not the object's. */
+  damaged(detail: string, cause?: unknown): Error;
+}
+
+/**
+ * Reads one version. Where the MD5 is known, it is compared at the end, and a transfer that broke off goes on where it
+ * was. Else only the answer as a whole may have a checksum: it is asked for again from the start, and what was given
+ * out already has to be the same.
+ */
+export class BodyReader {
+  readonly #source: BodySource;
+  readonly #sizeBytes: number;
+  readonly #md5: string | null;
+  readonly #hash = createHash("md5");
+  #body: Body;
+  /** Bytes given out. */
+  #position = 0;
+  /** What the answer repeats of the bytes given out, and their hash so far. */
+  #repeated = { left: 0, hash: createHash("md5") };
+  #attempts = 0;
+
+  /** `first` is the answer from the start. */
+  constructor(source: BodySource, first: Body) {
+    this.#source = source;
+    this.#body = first;
+    this.#sizeBytes = first.sizeBytes;
+    this.#md5 = first.md5;
+  }
+
+  /** The next bytes; `null` at the end. */
+  async read(): Promise<Uint8Array<ArrayBuffer> | null> {
+    while (true) {
+      const { value, done, error } = await this.#next();
+      if (error !== undefined) await this.#resume(error);
+      else if (done) return this.#finish();
+      else {
+        const chunk = this.#skip(value);
+        if (chunk.length > 0) return this.#give(chunk);
+      }
+    }
+  }
+
+  /** Ends the transfer; may be called at any time. */
+  close(): void {
+    this.#body.close();
+  }
+
+  async #next(): Promise<{ value: Uint8Array; done: boolean; error?: unknown }> {
+    const none = new Uint8Array();
+    try {
+      const { value, done } = await within(this.#source.silenceTimeoutMs, this.#body.chunks.next());
+      return { value: value ?? none, done: done ?? false };
+    } catch (error) {
+      return { value: none, done: false, error };
+    }
+  }
+
+  async #resume(error: unknown): Promise<void> {
+    this.close();
+    if (this.#position === this.#sizeBytes && this.#sizeBytes > 0) {
+      throw this.#source.damaged("its bytes are not those that its checksum was made of", error);
+    }
+    await this.#source.wait(++this.#attempts, error);
+    const start = this.#md5 === null ? 0 : this.#position;
+    this.#body = await this.#source.open(start);
+    this.#repeated = { left: this.#position - start, hash: createHash("md5") };
+    if (start + this.#body.sizeBytes !== this.#sizeBytes) {
+      throw this.#source.damaged(`of ${this.#sizeBytes} bytes the server has others now`);
+    }
+  }
+
+  /** What is new in a chunk. */
+  #skip(chunk: Uint8Array): Uint8Array {
+    const repeated = this.#repeated;
+    if (repeated.left === 0) return chunk;
+    const known = chunk.subarray(0, repeated.left);
+    repeated.hash.update(known);
+    repeated.left -= known.length;
+    if (repeated.left === 0 && repeated.hash.digest("hex") !== this.#hash.copy().digest("hex")) {
+      throw this.#source.damaged("it gave different bytes when it was read again");
+    }
+    return chunk.subarray(known.length);
+  }
+
+  #give(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
+    this.#hash.update(chunk);
+    this.#position += chunk.length;
+    if (this.#position > this.#sizeBytes) throw this.#source.damaged("it gave more bytes than it has");
+    // Node's own streams never share their memory between threads.
+    return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length) as Uint8Array<ArrayBuffer>;
+  }
+
+  #finish(): null {
+    if (this.#position !== this.#sizeBytes) {
+      throw this.#source.damaged(`${this.#position} of ${this.#sizeBytes} bytes came`);
+    }
+    if (this.#md5 !== null && this.#hash.digest("hex") !== this.#md5) {
+      throw this.#source.damaged("its bytes are not those that its MD5 was made of");
+    }
+    return null;
+  }
+}

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { parseColumnType } from "../../lib/contract/contract.ts";
+import { CHUNK_BYTES } from "../../lib/csv/chunks.ts";
+import { beginProof } from "../../lib/csv/proof.ts";
+import { compileSpelling } from "../../lib/csv/spelling.ts";
+
+const OPTIONS = { delimiter: ",", quote: '"', maxRowBytes: CHUNK_BYTES };
+const ROW = "7,apple\n";
+
+/** What becomes of a file's proof: no hope, hope that ends, or its number of rows. */
+async function proofOf(
+  content: string | Uint8Array,
+  options = OPTIONS,
+): Promise<"no hope" | "unproven" | number> {
+  const path = await Deno.makeTempFile({ suffix: ".csv" });
+  try {
+    await Deno.writeFile(path, typeof content === "string" ? new TextEncoder().encode(content) : content);
+    const table = compileSpelling([parseColumnType("integer"), parseColumnType("text")], ",");
+    const hope = await beginProof(path, options, (header) => header === "id,name" ? table : null);
+    if (hope === null) return "no hope";
+    assert.equal(hope.isWhole, (await Deno.stat(path)).size <= CHUNK_BYTES);
+    return await hope.prove() ?? "unproven";
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+/** A header, and rows up to some bytes before the end of the first chunk. */
+function fill(before: number, header = "id,name\n"): string {
+  const rest = CHUNK_BYTES - before - header.length;
+  const text = ROW.repeat(Math.floor(rest / ROW.length) - 1);
+  return `${header}${text}7,${"x".repeat(rest - text.length - 3)}\n`;
+}
+
+Deno.test("beginProof() counts rows, when a file of one chunk is proven", async () => {
+  assert.equal(await proofOf(`id,name\n${ROW}${ROW}`), 2);
+  assert.equal(await proofOf(`id,name\n${ROW}7,pear`), 2);
+  assert.equal(await proofOf(`\ufeffid,name\n${ROW}`), 1);
+  assert.equal(await proofOf("id,name\n"), 0);
+});
+
+Deno.test("beginProof() has no hope, when the header or the first chunk is not as it must be", async () => {
+  const hopeless = [
+    "",
+    "id,name",
+    "\n",
+    "id;name\n",
+    '"id",name\n',
+    "name,id\n",
+    "id,name\r\n7,apple\r\n",
+    "id,name\n7\n",
+  ];
+  for (const content of [...hopeless, "id,name\n\n", "id,name\n7.5,a\n", new Uint8Array([0xff, 0x0a])]) {
+    assert.equal(await proofOf(content), "no hope", String(content));
+  }
+  assert.equal(await proofOf(`id,name\n${ROW}`, { ...OPTIONS, maxRowBytes: CHUNK_BYTES - 1 }), "no hope");
+});
+
+Deno.test("prove() counts the rows of all chunks, wherever a row or a character is cut", async () => {
+  for (const before of [0, 1, 3, 7]) {
+    const text = fill(before);
+    const rows = text.split("\n").length - 2;
+    assert.equal(await proofOf(text + ROW.repeat(1000)), rows + 1000);
+    assert.equal(await proofOf(`${text}7,é日\n7,x`), rows + 2);
+  }
+});
+
+Deno.test("prove() does not believe a file, when a later chunk is not as it must be", async () => {
+  const invalid = new Uint8Array([...new TextEncoder().encode(fill(2) + "7,"), 0xff, 0x0a]);
+  assert.equal(await proofOf(invalid), "unproven");
+  for (const rest of ["7.5,a\n", "7\n", "\n", "7,a\r\n", '7,"a"\n', `7,${"x".repeat(CHUNK_BYTES)}\n`, "7,"]) {
+    assert.equal(await proofOf(fill(0) + rest), "unproven", rest.slice(0, 20));
+  }
+  assert.equal(await proofOf(`${fill(2)}7,${"x".repeat(CHUNK_BYTES - 2)}\n`), fill(2).split("\n").length - 1);
+});

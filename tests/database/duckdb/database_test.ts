@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import type { Database } from "../../../lib/database/database.ts";
+import { type DuckdbDatabaseOptions, openDuckdbDatabase } from "../../../lib/database/duckdb/database.ts";
+import {
+  ConfigError,
+  DataError,
+  InterruptedError,
+  messageOf,
+  type PipelineError,
+  UnavailableError,
+} from "../../../lib/errors.ts";
+import { select, withDuckdb } from "../../support/duckdb.ts";
+import type { Row } from "../../support/rows.ts";
+import { REPOSITORY } from "../../support/task.ts";
+import { testDatabase } from "../conformance.ts";
+
+testDatabase("duckdb", openTemporary);
+
+/** A database in a new temporary folder, which goes when the database does. */
+async function openTemporary() {
+  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "duckdb-database-" }));
+  const path = join(folder, "warehouse.duckdb");
+  const database = openAt(path);
+  return {
+    folder,
+    path,
+    database,
+    async sql(...statements: readonly string[]): Promise<readonly Row[]> {
+      // The file lingers; that it is open twice in one process nobody would notice, and both would write.
+      await database[Symbol.asyncDispose]();
+      return await withDuckdb(path, async (connection) => {
+        let rows: readonly Row[] = [];
+        for (const statement of statements) rows = (await select(connection, statement)).rows;
+        return rows;
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await database[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+/** The database at a path, whose work dir is the folder that it lies in unless another is given. */
+function openAt(path: string, options: Partial<DuckdbDatabaseOptions> = {}): Database {
+  return openDuckdbDatabase({
+    path,
+    workDir: dirname(path),
+    resources: { memoryLimit: "256MiB", threads: 1 },
+    newId: () => crypto.randomUUID(),
+    ...options,
+  });
+}
+
+/** Opens a database file in a process of its own, says so, and closes it when its standard input ends. */
+const HOLDER = `
+  import { DuckDBInstance } from "@duckdb/node-api";
+  const instance = await DuckDBInstance.create(Deno.args[0]);
+  console.log("open");
+  for await (const _ of Deno.stdin.readable);
+  instance.closeSync();
+`;
+
+/** Runs a piece of work while another process has the file open. */
+async function whileOpenElsewhere(
+  path: string,
+  work: (pid: number, close: () => Promise<void>) => Promise<void>,
+) {
+  const script = `${path}.holder.ts`;
+  await Deno.writeTextFile(script, HOLDER);
+  const args = ["run", "--quiet", "--allow-all", "--config", join(REPOSITORY, "deno.json"), script, path];
+  const child = new Deno.Command(Deno.execPath(), { args, cwd: REPOSITORY, stdin: "piped", stdout: "piped" })
+    .spawn();
+  const close = async () => {
+    await child.stdin.close();
+    await child.status;
+  };
+  try {
+    const { value } = await child.stdout.pipeThrough(new TextDecoderStream()).getReader().read();
+    assert.equal(value, "open\n");
+    await work(child.pid, close);
+  } finally {
+    await close().catch(() => {});
+  }
+}
+
+/** Runs `act`, which must fail in this way and say this. */
+async function fails(
+  type: new (...args: never[]) => PipelineError,
+  code: string,
+  says: RegExp | string,
+  act: () => Promise<unknown>,
+): Promise<void> {
+  await assert.rejects(act, (error) => {
+    assert.ok(error instanceof type, `failed with ${error}`);
+    assert.equal(error.code, code);
+    assert.match(error.message, typeof says === "string" ? new RegExp(RegExp.escape(says)) : says);
+    return true;
+  });
+}
+
+Deno.test("openDuckdbDatabase() waits for another process, and names it when it does not close the file", async () => {
+  await using under = await openTemporary();
+  await under.database.prepare();
+  await under.database[Symbol.asyncDispose]();
+  await whileOpenElsewhere(under.path, async (pid, close) => {
+    const start = performance.now();
+    const says = new RegExp(`${RegExp.escape(under.path)}.*process ${pid}\\b`);
+    await fails(UnavailableError, "database_in_use", says, () => under.database.binding());
+    const waitedMs = performance.now() - start;
+    assert.ok(waitedMs > 4500 && waitedMs < 7000, `it gave up after ${waitedMs} ms`);
+
+    const controller = new AbortController();
+    await using stopped = openAt(under.path, { signal: controller.signal });
+    const reason = new InterruptedError("SIGTERM");
+    setTimeout(() => controller.abort(reason), 100);
+    const stopMs = performance.now();
+    await assert.rejects(stopped.binding(), reason);
+    assert.ok(performance.now() - stopMs < 1000, "a signal does not end the waiting");
+
+    const [{ bound }] = await Promise.all([under.database.binding(), close()]);
+    assert.equal(bound, false);
+  });
+});
+
+Deno.test("openDuckdbDatabase() lets other processes open the file, when it has nothing to do", async () => {
+  await using under = await openTemporary();
+  await under.database.prepare();
+  // The driver does not wait for a file that is in use: it has to be free by the time that the process has started.
+  await whileOpenElsewhere(under.path, async (_pid, close) => await close());
+  assert.equal((await under.database.binding()).bound, false);
+});
+
+Deno.test("openDuckdbDatabase() does one thing after the other, when several are asked for at once", async () => {
+  await using under = await openTemporary();
+  await under.database.prepare();
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, (_, i) => {
+      const owner = { owner: `owner ${i}`, holder: `process ${i}`, runId: `run ${i}` };
+      return under.database.acquireLease(owner, 900);
+    }),
+  );
+  assert.equal(answers.filter((answer) => "token" in answer).length, 1);
+});
+
+Deno.test("openDuckdbDatabase() says what is wrong with the file, when it cannot be opened", async (test) => {
+  await using under = await openTemporary();
+  const notes = join(under.folder, "notes.txt");
+  await Deno.writeTextFile(notes, "no database ".repeat(10_000));
+  const short = join(under.folder, "short.duckdb");
+  await Deno.writeTextFile(short, "x");
+  const missing = join(under.folder, "missing", "warehouse.duckdb");
+  const cases = [
+    ["its folder is missing", missing, ConfigError, "database_missing", join(under.folder, "missing")],
+    ["it is no database", notes, ConfigError, "not_a_database", notes],
+    ["it is too short for a database", short, ConfigError, "not_a_database", short],
+    ["it is a folder", under.folder, ConfigError, "not_a_database", under.folder],
+    ["it lies in no folder", join(notes, "warehouse.duckdb"), ConfigError, "database_missing", notes],
+  ] as const;
+  for (const [what, path, type, code, says] of cases) {
+    await test.step(`exit code 78, when ${what}`, async () => {
+      await using database = openAt(path, { workDir: under.folder });
+      await fails(type, code, says, () => database.prepare());
+    });
+  }
+  assert.equal(await Deno.readTextFile(short), "x", "it was overwritten");
+});
+
+Deno.test("prepare() refuses a database that a newer version has migrated, and changes nothing", async () => {
+  await using under = await openTemporary();
+  await under.database.prepare();
+  await under.sql("UPDATE pipeline_schema SET version = version + 1", "DROP TABLE pending_move");
+  await fails(DataError, "newer_schema", under.path, () => under.database.prepare());
+  const tables = await under.sql("SELECT table_name FROM duckdb_tables() WHERE table_name = 'pending_move'");
+  assert.deepEqual(tables, [], "it was migrated back");
+});
+
+Deno.test("readOnly changes nothing, and takes own tables that are missing for empty", async () => {
+  await using under = await openTemporary();
+  await under.sql("CREATE TABLE customer (customer_id BIGINT)");
+  const before = await Deno.readFile(under.path);
+  await using database = openAt(under.path, { readOnly: true });
+  assert.deepEqual(await database.binding(), { id: "", bound: false });
+  assert.equal(await database.runState("20230401T020000Z-0001"), null);
+  assert.deepEqual(await database.unfinishedRuns(), []);
+  assert.deepEqual(await database.pendingMoves("archive"), []);
+  assert.deepEqual(await database.knownKeys(["a.csv"]), new Set());
+  assert.deepEqual(await database.acceptedContent(["c0ffee"]), new Set());
+  await fails(DataError, "missing_dimension_table", /store/, () => database.snapshot(under.folder));
+  await database[Symbol.asyncDispose]();
+  assert.deepEqual(await Deno.readFile(under.path), before);
+});
+
+Deno.test("readOnly names the missing file and does not make it", async () => {
+  await using under = await openTemporary();
+  await using database = openAt(under.path, { readOnly: true });
+  await fails(ConfigError, "database_missing", under.path, () => database.binding());
+  await assert.rejects(Deno.stat(under.path), Deno.errors.NotFound);
+});
+
+Deno.test("snapshot() says which id is too large, when a key does not fit into 64 bits", async () => {
+  await using under = await openTemporary();
+  await under.database.prepare();
+  await under.sql(
+    `CREATE TABLE customer AS SELECT 18446744073709551615::UBIGINT AS customer_id, 'a' AS first_name,
+       'b' AS last_name, 'c' AS address, 'd' AS pincode, 'e' AS phone_number`,
+    "CREATE TABLE store (id BIGINT, store_manager_name VARCHAR)",
+    "CREATE TABLE product (id BIGINT, name VARCHAR)",
+    `CREATE TABLE sales_team (id BIGINT, manager_id BIGINT, first_name VARCHAR, last_name VARCHAR,
+       is_manager VARCHAR, address VARCHAR, pincode VARCHAR)`,
+  );
+  await fails(DataError, "dimension_key_type", /customer/, () => under.database.snapshot(under.folder));
+  const error = await under.database.snapshot(under.folder).catch((error) => error);
+  assert.doesNotMatch(messageOf(error), /18446744073709551615/, "the key is a customer's");
+});

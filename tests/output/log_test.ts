@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { type LogFormat, openLines } from "../../lib/output/lines.ts";
+import { type LogThreshold, openLog } from "../../lib/output/log.ts";
+import { Redactor } from "../../lib/secrets/redactor.ts";
+import { NO_TELEMETRY } from "../../lib/telemetry/telemetry.ts";
+import type { Terminal } from "../../lib/output/terminal.ts";
+
+const CANARY = "5ecret-Canary";
+
+/** The lines of a log. */
+async function logged(
+  write: (log: Awaited<ReturnType<typeof openLog>>) => void,
+  threshold: LogThreshold = "debug",
+  format: LogFormat = "text",
+) {
+  const lines: string[] = [];
+  const redactor = new Redactor();
+  const terminal: Terminal = {
+    columns: 0,
+    writeLine: (text) => void lines.push(redactor.redact(text)),
+    writeRecord: (record) => void lines.push(JSON.stringify(redactor.redactValue(record))),
+    exportRecord: () => {},
+    showBar: () => {},
+    print: () => {},
+    printJson: () => {},
+  };
+  const position = { runId: "20230401T020000Z-7f3a", stage: "move", attempt: 2 };
+  const options = { format, position, telemetry: NO_TELEMETRY, now: () => new Date() };
+  write(await openLog(openLines(terminal, options), threshold));
+  return lines.join("\n");
+}
+
+for (
+  const name of [
+    ..."password passwd PASSPHRASE secret clientSecret secretAccessKey accessKeyId apiKey api_key privateKey"
+      .split(" "),
+    ..."sessionToken access_token authorization Cookie credentials x-amz-signature ETL_CONFIG_KEY".split(" "),
+    ..."first_name last_name full_name name address phone_number pincode store_manager_name".split(" "),
+    ..."sales_person_first_name sales_person_address".split(" "),
+  ]
+) {
+  Deno.test(`openLog() hides a field by its name, when it is called ${name}`, async () => {
+    const shown = await logged((log) => {
+      log.debug(`it is {${name}}`, { [name]: CANARY });
+      log.debug("they are {parts}", { parts: { list: [{ [name]: CANARY }], [name]: { inner: CANARY } } });
+    });
+    assert.ok(!shown.includes(CANARY), shown);
+    assert.match(shown, /it is \[redacted\]/);
+  });
+}
+
+Deno.test("openLog() shows what the pipeline itself says", async () => {
+  const fields = {
+    runId: "20230401T020000Z-7f3a",
+    key: "sales_data/a.csv",
+    token: 7,
+    stage: "move",
+    problem: "changed",
+  };
+  const shown = await logged((log) => log.info("{runId} {key} {token} {stage} {problem}", fields));
+  assert.match(shown, /INFO {4}20230401T020000Z-7f3a sales_data\/a\.csv 7 move changed$/);
+});
+
+Deno.test("openLog() shows an error with its causes on one line, and control characters as escapes", async () => {
+  const error = new Error("first\nline", { cause: new Error("\x1b[2J") });
+  assert.match(
+    await logged((log) => log.warn("failed: {error}", { error })),
+    /failed: first\\u000aline: \\u001b\[2J$/,
+  );
+});
+
+Deno.test("openLog() shows control characters of a text as escapes, which would forge a line", async () => {
+  const forged = "a.csv\n2023-04-01T02:00:00.000Z INFO    Run is committed";
+  assert.match(
+    await logged((log) => log.warn("Skipping {key}", { key: forged })),
+    /Skipping a\.csv\\u000a2023-04-01T02:00:00\.000Z INFO {4}Run is committed$/,
+  );
+});
+
+Deno.test("openLog() leaves out what is below its threshold", async () => {
+  assert.equal(await logged((log) => log.info("not shown"), "warning"), "");
+});

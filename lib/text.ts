@@ -1,5 +1,5 @@
 /**
- * Text from bytes that may be none.
+ * Text: from bytes that may be none, and as it may be shown to people.
  *
  * @module
  */
@@ -11,4 +11,19 @@ export function decodeUtf8(bytes: Uint8Array): string | null {
   } catch {
     return null;
   }
+}
+
+/** The text with its control characters as escapes, so that a file name can neither move the cursor nor forge a line. */
+export function visible(text: string): string {
+  return text.replace(/\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** A number as people read it: `1,234`. */
+export function countText(value: number): string {
+  return value.toLocaleString("en");
+}
+
+/** A number of rows as people read it: `1 row`, `1,234 rows`. */
+export function rowsText(value: number): string {
+  return `${countText(value)} ${value === 1 ? "row" : "rows"}`;
 }

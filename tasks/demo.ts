@@ -10,9 +10,9 @@ import { fileURLToPath } from "node:url";
 import { main } from "../lib/command/command.ts";
 import { Duckdb, type Row } from "../lib/duckdb/duckdb.ts";
 import type { Session } from "../lib/command/session.ts";
-import { visible } from "../lib/visible.ts";
 import { pipeline } from "./pipeline.ts";
 import dimensions from "./demo/dimensions.sql" with { type: "text" };
+import { visible } from "../lib/text.ts";
 
 const SAMPLES = fileURLToPath(new URL("./demo/sales_data", import.meta.url));
 const HOME = fileURLToPath(new URL("../data/demo", import.meta.url));

@@ -16,9 +16,10 @@ import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/databas
 import { downloadFile } from "../lib/run/download_file.ts";
 import { AccessError, ConfigError, DataError } from "../lib/errors.ts";
 import { classifyName } from "../lib/run/landing.ts";
-import { type Manifest, newManifest, type SourceFile } from "../lib/run/manifest.ts";
+import { type Manifest, newManifest } from "../lib/run/manifest.ts";
 import { isVersion, ObjectError, type ObjectTrouble, type ObjectVersion } from "../lib/store/store.ts";
 import duplicateKeys from "./sql/audits/duplicate_dimension_keys.sql" with { type: "text" };
+import type { SourceFile } from "../lib/source_file.ts";
 
 const CONCURRENCY = 8;
 

@@ -9,14 +9,19 @@
  */
 import { bindStore, checkBinding, checkRunsKnown } from "../lib/run/binding.ts";
 import { main, type Task } from "../lib/command/command.ts";
-import { compactReplay } from "../lib/report/compact.ts";
 import type { BeginContext } from "../lib/run/context.ts";
 import type { Lease } from "../lib/run/lease.ts";
 import { drainMoves } from "../lib/run/moves.ts";
 import { type PublishContext, sweepStaging, writeCompletionRecords } from "../lib/run/publish.ts";
 import { checkSelection, parseSelection, planReplay, type Selection } from "../lib/replay/plan.ts";
-import { newReplayReport, renderReplay, type ReplayReport, summariseReplay } from "../lib/replay/report.ts";
 import { lineageOf, type Prepared, prepareParts, stageParts } from "../lib/replay/stage.ts";
+import {
+  compactReplay,
+  newReplayReport,
+  renderReplay,
+  type ReplayReport,
+  summariseReplay,
+} from "../lib/replay/report.ts";
 
 const NO_TOTALS = { files: [], rowCount: 0, totalSales: "0.00" };
 

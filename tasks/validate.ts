@@ -13,9 +13,9 @@ import { checkFiles } from "../lib/contract/check.ts";
 import { joinWritten } from "../lib/contract/context.ts";
 import { nameWithin } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
-import type { SourceFile } from "../lib/run/manifest.ts";
 import { writeRejectFiles } from "../lib/contract/reject_writer.ts";
 import rejectsCsv from "./sql/rejects.sql" with { type: "text" };
+import type { SourceFile } from "../lib/source_file.ts";
 
 /** Fills in what became of each file, and the accepted_sales dataset. */
 export async function validate(context: ComputeContext): Promise<void> {

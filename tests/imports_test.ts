@@ -25,6 +25,21 @@ const DRIVER_PACKAGE = /^(?:npm:)?(@duckdb\/[^/@]+|mysql2|@aws-sdk\/[^/@]+)/;
 /** Tasks that run the stages of other tasks. */
 const STAGE_RUNNERS = ["tasks/pipeline.ts", "tasks/demo.ts"];
 
+/**
+ * The floors of `lib/` from the ground up: folders and files of `lib/`. A module may import what lies on a lower floor,
+ * and what lies in its own folder.
+ */
+const FLOORS: readonly (readonly string[])[] = [
+  ["errors.ts", "text.ts", "sql.ts", "column_type.ts", "source_file.ts"],
+  ["csv", "duckdb", "secrets", "atomic_file.ts"],
+  ["store", "database", "engine", "output"],
+  ["contract"],
+  ["config"],
+  ["run"],
+  ["report", "telemetry"],
+  ["command", "replay"],
+];
+
 /** What only some files may use: expressions and imported names or modules. */
 const CONFINED: readonly { use: RegExp; what: string; files: readonly string[] }[] = [
   {
@@ -88,6 +103,22 @@ function mayImport(from: string, target: string): boolean {
   if (!/^(lib|tasks|tests|\.\.)\//.test(target) || target.startsWith("lib/")) return true;
   if (!from.startsWith("tasks/") || !target.startsWith("tasks/")) return false;
   return target.startsWith("tasks/sql/") || STAGE_RUNNERS.includes(from);
+}
+
+/** Imports between the floors of `lib/` that do not lead down, and files and folders that are on no floor. */
+function checkFloors(modules: ReadonlyMap<string, Pick<Module, "imports">>, floors = FLOORS): string[] {
+  const roomOf = (path: string) => path.split("/")[1] ?? "";
+  const floorOf = (path: string) => floors.findIndex((rooms) => rooms.includes(roomOf(path)));
+  const found: string[] = [];
+  for (const [path, { imports }] of modules) {
+    if (!path.startsWith("lib/")) continue;
+    if (floorOf(path) < 0) found.push(`${path} is on no floor`);
+    const upward = imports.filter((target) =>
+      target.startsWith("lib/") && roomOf(target) !== roomOf(path) && floorOf(target) >= floorOf(path)
+    );
+    found.push(...upward.map((target) => `${path} may not import ${target}: it is not on a lower floor`));
+  }
+  return found;
 }
 
 /** Each cycle once, as a path that ends where it began. */
@@ -158,6 +189,31 @@ Deno.test("lib and tasks keep the rules of who may import and use what", async (
   }
   assert.ok(sources.has(COMPOSITION_ROOT) && sources.has("tasks/pipeline.ts"), "the sources were not found");
   assert.deepEqual(checkModules(sources), []);
+  const modules = new Map([...sources].map(([path, source]) => [path, readModule(path, source)]));
+  assert.deepEqual(checkFloors(modules), []);
+});
+
+Deno.test("checkFloors() complains, when an import leads up or across, or a file is on no floor", () => {
+  const modules = (sources: Record<string, string[]>) =>
+    new Map(Object.entries(sources).map(([path, imports]) => [path, { imports }]));
+  const floors = [["errors.ts"], ["csv", "duckdb"], ["store"]];
+  const good = {
+    "lib/errors.ts": [],
+    "lib/csv/a.ts": ["lib/csv/b.ts", "lib/errors.ts"],
+    "lib/store/s3/a.ts": ["lib/csv/a.ts"],
+  };
+  assert.deepEqual(checkFloors(modules(good), floors), []);
+  const bad = {
+    "lib/errors.ts": ["lib/csv/a.ts"],
+    "lib/csv/a.ts": ["lib/duckdb/a.ts"],
+    "lib/cellar/a.ts": [],
+    "tasks/a.ts": ["lib/store/s3/a.ts"],
+  };
+  assert.deepEqual(checkFloors(modules(bad), floors), [
+    "lib/errors.ts may not import lib/csv/a.ts: it is not on a lower floor",
+    "lib/csv/a.ts may not import lib/duckdb/a.ts: it is not on a lower floor",
+    "lib/cellar/a.ts is on no floor",
+  ]);
 });
 
 /** Modules that break a rule by their paths, with what has to be said about them; nothing where they are good. */

@@ -37,7 +37,7 @@ import { ObjectError, type ObjectStore } from "../store/store.ts";
 import { NO_RUN, renderSummary, summarise, summariseError, summariseFailure } from "../report/summary.ts";
 import { NO_TELEMETRY, openTelemetry, type Telemetry } from "../telemetry/telemetry.ts";
 import { openTerminal, redirectConsole, type Terminal } from "../output/terminal.ts";
-import { visible } from "../visible.ts";
+import { visible } from "../text.ts";
 
 /** A task that runs stages. */
 export interface Task extends Usage {
@@ -212,7 +212,7 @@ function beginProcess(name: string, endingOf: CommandProcess["endingOf"]): Comma
   const terminal = openTerminal(redactor, { bar: logFormat === "text" });
   const position: Position = { runId: null, stage: name, attempt: null };
   const within: Telemetry["within"] = (work) => process.telemetry.within(work);
-  const options = { format: logFormat, position, telemetry: { within }, now: () => new Date() };
+  const options = { format: logFormat, position, within, now: () => new Date() };
   const process: CommandProcess = {
     terminal,
     lines: openLines(terminal, options),

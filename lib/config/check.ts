@@ -11,7 +11,7 @@ import { findRuleFault } from "../contract/rules.ts";
 import type { Engine } from "../engine/engine.ts";
 import { LEAST_SECRET_CHARACTERS } from "../secrets/redactor.ts";
 import { REDACTED, Secret } from "../secrets/secret.ts";
-import { visible } from "../visible.ts";
+import { visible } from "../text.ts";
 
 /** A value of the effective configuration. */
 export interface CheckedField {

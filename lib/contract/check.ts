@@ -11,7 +11,7 @@
  */
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import type { Config } from "../config/schema.ts";
+import type { Contract } from "./schema.ts";
 import {
   type CheckContext,
   type Checked,
@@ -35,10 +35,11 @@ import {
 } from "./typed_sql.ts";
 import { CHUNK_BYTES } from "../csv/chunks.ts";
 import { beginProof, type HopefulFile } from "../csv/proof.ts";
-import { literal } from "../duckdb/duckdb.ts";
 import type { Written } from "../engine/engine.ts";
-import { type KnownKeys, readKnownKeys } from "./known_keys.ts";
-import type { SourceFile } from "../run/manifest.ts";
+import { readKnownKeys } from "./known_keys.ts";
+import type { KnownKeys } from "../csv/key_bits.ts";
+import type { SourceFile } from "../source_file.ts";
+import { literal } from "../sql.ts";
 
 /**
  * Checks files and fills in their status, reason and counts.
@@ -266,7 +267,7 @@ async function countRejects(
 }
 
 /** Decides between accepted and too_many_rejects; whether accepted rows have to be taken out again. */
-function judgeShare(file: SourceFile, contract: Config["contract"]): boolean {
+function judgeShare(file: SourceFile, contract: Contract): boolean {
   const { rowsRead, rowsAccepted, rowsRejected } = file;
   const tooMany = rowsRejected >= contract.minRejectsForShare && rowsRejected > 0 &&
     // Not as a product: 0.29 * 100 is less than 29, while 29 / 100 is the same number as 0.29.

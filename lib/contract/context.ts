@@ -3,17 +3,17 @@
  *
  * @module
  */
-import type { Config } from "../config/schema.ts";
+import type { CheckSettings } from "./schema.ts";
 import type { BoundHeader } from "./header.ts";
 import type { Engine, Written } from "../engine/engine.ts";
 import type { Log } from "../output/log.ts";
-import type { SourceFile } from "../run/manifest.ts";
 import type { ProgressStep } from "../output/progress.ts";
+import type { SourceFile } from "../source_file.ts";
 
 /** What the check needs. */
 export interface CheckContext {
   /** The run's configuration. */
-  readonly config: Config;
+  readonly config: CheckSettings;
   /** With the dimensions as views. */
   readonly engine: Engine;
   /** Absolute; paths of files are relative to it. */

@@ -5,13 +5,6 @@
  * @module
  */
 
-/** A contract column's type as configured: `integer`, `text`, `date` or `decimal(p,s)`. */
-export type ColumnType =
-  | { readonly kind: "integer" }
-  | { readonly kind: "text" }
-  | { readonly kind: "date" }
-  | { readonly kind: "decimal"; readonly precision: number; readonly scale: number };
-
 /** Columns that the marts are built from; a contract may add to them but not drop or retype them. */
 export const CORE_COLUMNS = {
   customer_id: "integer",
@@ -59,30 +52,3 @@ export const ROW_REASONS: readonly string[] = [
   "rule",
   ...KEY_COLUMNS.map(({ reason }) => reason),
 ];
-
-/** Largest precision of a DECIMAL in both engines. */
-const MAX_PRECISION = 38;
-
-/** Parses a configured type; `null` where it is none. */
-export function parseColumnType(text: string): ColumnType | null {
-  if (text === "integer" || text === "text" || text === "date") return { kind: text };
-  const [, p, s] = /^decimal\((\d{1,2}),(\d{1,2})\)$/.exec(text) ?? [];
-  const precision = Number(p), scale = Number(s);
-  return p !== undefined && precision >= 1 && precision <= MAX_PRECISION && scale <= precision
-    ? { kind: "decimal", precision, scale }
-    : null;
-}
-
-/** The SQL type that a column has in the marts. */
-export function sqlType(type: ColumnType): string {
-  switch (type.kind) {
-    case "integer":
-      return "BIGINT";
-    case "text":
-      return "VARCHAR";
-    case "date":
-      return "DATE";
-    case "decimal":
-      return `DECIMAL(${type.precision},${type.scale})`;
-  }
-}

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Contract } from "../config/schema.ts";
-import { type ColumnType, parseColumnType, sqlType } from "./contract.ts";
+import { type ColumnType, parseColumnType, sqlType } from "../column_type.ts";
+import type { Contract } from "./schema.ts";
 
 /** A contract column and where the files of a group have it. */
 export interface BoundColumn {

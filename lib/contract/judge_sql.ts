@@ -9,8 +9,7 @@
  *
  * @module
  */
-import type { Contract } from "../config/schema.ts";
-import { type ColumnType, KEY_COLUMNS, sqlType } from "./contract.ts";
+import { KEY_COLUMNS } from "./contract.ts";
 import type { BoundHeader } from "./header.ts";
 import {
   additionalColumn,
@@ -21,7 +20,9 @@ import {
   SEPARATOR,
 } from "./typed_sql.ts";
 import { unescapeSql } from "../csv/normalised.ts";
-import { identifier, literal } from "../duckdb/duckdb.ts";
+import { type ColumnType, sqlType } from "../column_type.ts";
+import type { Contract } from "./schema.ts";
+import { identifier, literal } from "../sql.ts";
 
 /** A row's fault in the order in which faults are looked for, with the column it is about. */
 interface Fault {

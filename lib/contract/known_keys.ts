@@ -1,5 +1,5 @@
 /**
- * The keys of the dimensions as bits, by which a scan tells whether a row has known keys.
+ * Reads the keys of the dimensions as bits, by which a scan tells whether a row has known keys.
  *
  * Looking them up costs the engine a fifth of reading the rows, and a row that has none would have to be found again.
  *
@@ -7,16 +7,9 @@
  */
 import { Buffer } from "node:buffer";
 import { KEY_COLUMNS } from "./contract.ts";
-import { literal } from "../duckdb/duckdb.ts";
+import type { KnownKeys } from "../csv/key_bits.ts";
 import type { Engine } from "../engine/engine.ts";
-
-/** The keys of one dimension, all of them integers that a double has exactly. */
-export interface KnownKeys {
-  /** What the first bit stands for. */
-  readonly least: number;
-  /** A bit for each number from there on, the highest of a byte first. */
-  readonly bits: Uint8Array;
-}
+import { literal } from "../sql.ts";
 
 /** Numbers from the least key to the greatest that are kept, in 8 MiB. */
 const MOST_NUMBERS = 2 ** 26;
@@ -46,10 +39,4 @@ export async function readKnownKeys(engine: Engine): Promise<Map<string, KnownKe
     String(name),
     { least: Number(least), bits: Buffer.from(String(bits), "base64") },
   ]));
-}
-
-/** Whether a number is a key; one that a double does not have exactly is none. */
-export function isKnown({ least, bits }: KnownKeys, number: number): boolean {
-  const at = number - least;
-  return at >= 0 && at < 8 * bits.length && (bits[at >>> 3]! & (128 >>> (at & 7))) !== 0;
 }

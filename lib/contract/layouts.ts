@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Config } from "../config/schema.ts";
+import type { CheckSettings } from "./schema.ts";
 import { bindHeader, type BoundHeader, type HeaderFault, layoutOf } from "./header.ts";
 import { compileSpelling, type SpellingTable } from "../csv/spelling.ts";
 
@@ -24,11 +24,11 @@ const MOST_KEPT = 50;
 
 /** Looks up headers, of which a delivery has few as a rule. */
 export class Layouts {
-  readonly #config: Config;
+  readonly #config: CheckSettings;
   readonly #known = new Map<string, Layout | HeaderFault>();
 
   /** By the contract and the CSV dialect. */
-  constructor(config: Config) {
+  constructor(config: CheckSettings) {
     this.#config = config;
   }
 

@@ -8,13 +8,13 @@
  */
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import type { ComputeContext } from "../run/context.ts";
+import type { CheckContext } from "./context.ts";
 import { rejectsSql } from "./judge_sql.ts";
 import { CHUNK_BYTES, readChunks } from "../csv/chunks.ts";
 import type { Engine, Written } from "../engine/engine.ts";
 import { wrapSystemError } from "../errors.ts";
-import type { SourceFile } from "../run/manifest.ts";
 import { REJECTS_HEADER } from "./reject_file.ts";
+import type { SourceFile } from "../source_file.ts";
 
 /** Rejects that are sorted at once: a sort of 10 million would not stay within the memory limit. */
 const SORTED_ROWS = 500_000;
@@ -44,7 +44,7 @@ export type FaultyFile = Pick<SourceFile, "id" | "rejects" | "rejectsFile">;
 /** Writes the CSVs, and makes sure that every reject is in one. */
 export async function writeRejectFiles(
   { files, rejects, sql, sortedRows = SORTED_ROWS }: Rejects,
-  { engine, runFolder, signal }: Pick<ComputeContext, "engine" | "runFolder" | "signal">,
+  { engine, runFolder, signal }: Pick<CheckContext, "engine" | "runFolder" | "signal">,
 ): Promise<void> {
   if (rejects.rowCount === 0) return;
   await engine.nameParquet("judged", rejects.files);

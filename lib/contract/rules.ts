@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Contract } from "../config/schema.ts";
 import { contractSqlTypes } from "./header.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Contract } from "./schema.ts";
 
 /** What is wrong with the first rule that is no boolean expression over the columns; `null` where all are. */
 export async function findRuleFault(

@@ -15,8 +15,8 @@ import { NO_DELIMITER } from "../csv/marks.ts";
 import { RowWriter } from "../csv/normalised.ts";
 import { type SplitCsv, splitCsv } from "../csv/split.ts";
 import type { Written } from "../engine/engine.ts";
-import type { KnownKeys } from "./known_keys.ts";
-import type { SourceFile } from "../run/manifest.ts";
+import type { KnownKeys } from "../csv/key_bits.ts";
+import type { SourceFile } from "../source_file.ts";
 
 /** Rows for which the engine begins to read while further files are split, where it has nothing else to do. */
 const BATCH_ROWS = 4_000_000;

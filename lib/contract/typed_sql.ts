@@ -5,11 +5,12 @@
  *
  * @module
  */
-import type { Contract } from "../config/schema.ts";
-import { KEY_COLUMNS, sqlType } from "./contract.ts";
+import { KEY_COLUMNS } from "./contract.ts";
 import type { BoundHeader } from "./header.ts";
 import { FIELD_SEPARATOR } from "../csv/marks.ts";
-import { identifier, literal } from "../duckdb/duckdb.ts";
+import { sqlType } from "../column_type.ts";
+import type { Contract } from "./schema.ts";
+import { identifier, literal } from "../sql.ts";
 
 /** The field separator of normalised files, as SQL. */
 export const SEPARATOR = `chr(${FIELD_SEPARATOR.charCodeAt(0)})`;

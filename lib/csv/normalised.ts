@@ -13,7 +13,7 @@ import { ESCAPE, FIELD_SEPARATOR, NO_DELIMITER } from "./marks.ts";
 import type { CsvDialect, CsvRow } from "./row.ts";
 import { PROVEN } from "./spelling.ts";
 import { wrapSystemError } from "../errors.ts";
-import { isKnown, type KnownKeys } from "../contract/known_keys.ts";
+import { isKnown, type KnownKeys } from "./key_bits.ts";
 
 /** Of a file's or a line's number at most. */
 const DIGITS = 16;

@@ -15,8 +15,8 @@
  * ```
  * @module
  */
-import type { ColumnType } from "../contract/contract.ts";
 import { NEVER_TEXT } from "./marks.ts";
+import type { ColumnType } from "../column_type.ts";
 
 /** Next state by state and byte; a state is the index of its row of 256. */
 export type SpellingTable = Int32Array<ArrayBuffer>;

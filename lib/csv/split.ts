@@ -12,7 +12,7 @@ import { CHUNK_BYTES, readChunks, type ReadOptions } from "./chunks.ts";
 import type { RowWriter } from "./normalised.ts";
 import { type CsvDialect, type LineEnd, RowParser } from "./row.ts";
 import { markLines, type SpellingTable } from "./spelling.ts";
-import type { KnownKeys } from "../contract/known_keys.ts";
+import type { KnownKeys } from "./key_bits.ts";
 
 /** What {@linkcode splitCsv} found. */
 export type SplitCsv =

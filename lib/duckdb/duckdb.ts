@@ -9,6 +9,7 @@
 import type { DuckDBConnection, DuckDBInstance, Json } from "@duckdb/node-api";
 import { withoutValues } from "./errors.ts";
 import { wrapSystemError } from "../errors.ts";
+import { literal } from "../sql.ts";
 
 /** A value as JSON has it; 64-bit integers and decimals arrive as text, so that they are exact. */
 export type SqlValue = Json;
@@ -267,19 +268,9 @@ async function loadDriver(): Promise<typeof import("@duckdb/node-api")> {
   }
 }
 
-/** A string as an SQL literal. */
-export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
 /** A relation of the JSON array of objects in `$1`; names and SQL types of its columns. */
 export function rowsOf(columns: Readonly<Record<string, string>>): string {
   return `SELECT unnest(from_json($1::JSON, ${literal(JSON.stringify([columns]))}), recursive := true)`;
-}
-
-/** A name as an SQL identifier. */
-export function identifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /** A database file and what DuckDB 1.5 keeps beside it: the log of changes, and what it turns that into. */

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { Duckdb, identifier, literal, type Resources, type Row } from "../duckdb/duckdb.ts";
+import { Duckdb, type Resources, type Row } from "../duckdb/duckdb.ts";
 import { PipelineError } from "../errors.ts";
 import type { Engine, JsonValue, TextFiles, WriteTarget, Written } from "./engine.ts";
+import { identifier, literal } from "../sql.ts";
 
 /** A Parquet file of the marts grows to about this size before the next one is begun. */
 const PARQUET_FILE_SIZE = "256MB";

@@ -8,7 +8,6 @@
  */
 import { messageOf } from "../errors.ts";
 import type { Position } from "./position.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { ConsoleLevel, Terminal } from "./terminal.ts";
 
 /** Formats that can be chosen with `--log-format`. */
@@ -58,14 +57,14 @@ export interface LineOptions {
   readonly format: LogFormat;
   /** Said by each line. */
   readonly position: Position;
-  /** Puts exported lines into the run's trace. */
-  readonly telemetry: Pick<Telemetry, "within">;
+  /** Exports a line as a part of the run's trace. */
+  readonly within: (work: () => void) => void;
   /** The clock, for what is no record of the log. */
   readonly now: () => Date;
 }
 
 /** Lines of one process. */
-export function openLines(terminal: Terminal, { format, position, telemetry, now }: LineOptions): Lines {
+export function openLines(terminal: Terminal, { format, position, within, now }: LineOptions): Lines {
   const say = (level: LineLevel, message: string, { text, timestamp = now().getTime(), rest = {} }: {
     /** What people read; left out: nothing. */
     text?: (time: string) => string;
@@ -77,7 +76,7 @@ export function openLines(terminal: Terminal, { format, position, telemetry, now
     const record = { time, level, message, runId, stage, attempt, ...rest };
     if (format === "json") terminal.writeRecord(record);
     else if (text) terminal.writeLine(text(time));
-    telemetry.within(() => terminal.exportRecord(LEVELS[level], record));
+    within(() => terminal.exportRecord(LEVELS[level], record));
   };
   return {
     write({ timestamp, level, message, properties }) {

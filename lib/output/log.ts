@@ -18,7 +18,7 @@ import { redactByField } from "@logtape/redaction";
 import { messageOf } from "../errors.ts";
 import type { Lines } from "./lines.ts";
 import { REDACTED } from "../secrets/secret.ts";
-import { visible } from "../visible.ts";
+import { visible } from "../text.ts";
 
 /** Where stages and helpers write what happens. Messages have `{placeholders}` for their properties. */
 export type Log = Logger;

@@ -7,7 +7,6 @@ import type { BeginContext } from "../run/context.ts";
 import { FILE_REASONS, ROW_REASONS } from "../contract/contract.ts";
 import type { Database, RejectedFile } from "../database/database.ts";
 import { DataError, UsageError } from "../errors.ts";
-import type { Flags } from "../command/flags.ts";
 import { destinations } from "../run/landing.ts";
 import { readRejects, RejectFileError } from "../contract/reject_file.ts";
 import type { LeftOut, LeftOutReason, ReplayPart } from "./report.ts";
@@ -61,7 +60,9 @@ export class LeftOutError extends Error {
  *
  * @throws {UsageError} where nothing is selected, or the reason is none.
  */
-export function parseSelection(flags: Pick<Flags, "run" | "file" | "reason">): Selection {
+export function parseSelection(
+  flags: { readonly run?: string; readonly file?: string; readonly reason?: string },
+): Selection {
   const { run: runId = null, file: key = null, reason = null } = flags;
   if (runId === null && key === null && reason === null) {
     throw new UsageError("deno task replay needs at least one of --run, --file and --reason; see --help");

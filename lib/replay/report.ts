@@ -6,7 +6,8 @@
 import { ExitCode } from "../errors.ts";
 import type { ObjectProblem } from "../store/store.ts";
 import { summariseError } from "../report/summary.ts";
-import { visible } from "../visible.ts";
+import { countText, rowsText, visible } from "../text.ts";
+import { type Compact, tally } from "../report/compact.ts";
 
 /** Rejected rows of a file, or a file that was rejected whole. */
 export interface ReplayPart {
@@ -133,7 +134,7 @@ export function renderReplay(summary: ReplaySummary): string {
   const list = <T extends ReplayPart>(title: string, parts: readonly T[], linesOf: (part: T) => string[]) => {
     if (parts.length === 0) return;
     lines.push("", title, ...parts.slice(0, LISTED_PARTS).flatMap(linesOf));
-    if (parts.length > LISTED_PARTS) lines.push(`  and ${count(parts.length - LISTED_PARTS)} more`);
+    if (parts.length > LISTED_PARTS) lines.push(`  and ${countText(parts.length - LISTED_PARTS)} more`);
   };
   list("Put back", summary.replayed, (part) => [`  ${nameOf(part)}`, `    → ${visible(part.destination)}`]);
   list("Left out", summary.leftOut, (part) => [
@@ -151,8 +152,8 @@ function headline({ runId, state, dryRun, counts, error }: ReplaySummary): strin
   const run = runId ? `Replay ${runId}` : "Replay";
   if (state === "failed") return `${run}: failed (exit ${error?.exitCode}, ${error?.code})`;
   if (state === "nothing-to-do") return `${run}: nothing to put back`;
-  const files = `${count(counts.files)} whole ${counts.files === 1 ? "file" : "files"}`;
-  const what = [...counts.rows > 0 ? [rows(counts.rows)] : [], ...counts.files > 0 ? [files] : []].join(
+  const files = `${countText(counts.files)} whole ${counts.files === 1 ? "file" : "files"}`;
+  const what = [...counts.rows > 0 ? [rowsText(counts.rows)] : [], ...counts.files > 0 ? [files] : []].join(
     " and ",
   );
   return dryRun
@@ -161,13 +162,20 @@ function headline({ runId, state, dryRun, counts, error }: ReplaySummary): strin
 }
 
 function nameOf({ runId, key, kind, rowCount }: ReplayPart): string {
-  return `${kind === "rows" ? `${rows(rowCount)} of ` : ""}${visible(key)}, run ${runId}`;
+  return `${kind === "rows" ? `${rowsText(rowCount)} of ` : ""}${visible(key)}, run ${runId}`;
 }
 
-function rows(value: number): string {
-  return `${count(value)} ${value === 1 ? "row" : "rows"}`;
-}
-
-function count(value: number): string {
-  return value.toLocaleString("en");
+/** Counts in place of lists, for the last line of a log and the termination log. */
+export function compactReplay(summary: ReplaySummary): Compact {
+  const { state, dryRun, recovered, counts, leftOut, pendingMoves, committed, error } = summary;
+  return {
+    state,
+    ...(dryRun ? { dryRun } : {}),
+    recovered: recovered.length,
+    replayed: counts,
+    leftOut: tally(leftOut.map(({ reason }) => [reason, 1])),
+    pendingMoves,
+    ...(committed === undefined ? {} : { committed }),
+    ...(error === undefined ? {} : { error }),
+  };
 }

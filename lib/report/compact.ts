@@ -5,7 +5,6 @@
  */
 import type { Position } from "../output/position.ts";
 import type { Redactor } from "../secrets/redactor.ts";
-import type { ReplaySummary } from "../replay/report.ts";
 import type { Summary } from "./summary.ts";
 
 /**
@@ -43,21 +42,6 @@ export function compactSummary(summary: Summary): Compact {
   };
 }
 
-/** The same of a replay. */
-export function compactReplay(summary: ReplaySummary): Compact {
-  const { state, dryRun, recovered, counts, leftOut, pendingMoves, committed, error } = summary;
-  return {
-    state,
-    ...(dryRun ? { dryRun } : {}),
-    recovered: recovered.length,
-    replayed: counts,
-    leftOut: tally(leftOut.map(({ reason }) => [reason, 1])),
-    pendingMoves,
-    ...(committed === undefined ? {} : { committed }),
-    ...(error === undefined ? {} : { error }),
-  };
-}
-
 /**
  * Says where it comes from, takes the secrets out, and then cuts the error's message to what there is room for: in this
  * order, since half a secret is not recognised.
@@ -79,7 +63,8 @@ export function fitSummary(
   return fitting;
 }
 
-function tally(entries: readonly (readonly [name: string, count: number])[]): Record<string, number> {
+/** Adds up counts of the same name. */
+export function tally(entries: readonly (readonly [name: string, count: number])[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const [name, count] of entries) counts[name] = (counts[name] ?? 0) + count;
   return counts;

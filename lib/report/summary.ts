@@ -6,8 +6,9 @@
 import type { Config } from "../config/schema.ts";
 import { exitCodeOf, messageOf, PipelineError } from "../errors.ts";
 import { destinations } from "../run/landing.ts";
-import type { Manifest, SourceFile } from "../run/manifest.ts";
-import { visible } from "../visible.ts";
+import type { Manifest } from "../run/manifest.ts";
+import type { SourceFile } from "../source_file.ts";
+import { countText, rowsText, visible } from "../text.ts";
 
 /** How a run ended. `open`: a single stage of a run that is not committed yet. */
 export type SummaryState = "committed" | "recovered" | "nothing-to-do" | "open" | "failed";
@@ -149,12 +150,14 @@ export function renderSummary(summary: Summary, config: Config | null): string {
     const { read, accepted, rejected } = summary.rows;
     lines.push(
       "",
-      `Rows     ${count(read)} read = ${count(accepted)} accepted + ${count(rejected)} rejected`,
+      `Rows     ${countText(read)} read = ${countText(accepted)} accepted + ${countText(rejected)} rejected`,
     );
   }
   if (summary.state === "committed") {
     const { customer_data_mart: customer, sales_data_mart: sales } = summary.marts;
-    lines.push(`Marts    customer_data_mart ${count(customer)} rows, sales_data_mart ${count(sales)} rows`);
+    lines.push(
+      `Marts    customer_data_mart ${countText(customer)} rows, sales_data_mart ${countText(sales)} rows`,
+    );
   }
   if (summary.recovered.length > 0) lines.push(`Finished earlier runs: ${summary.recovered.join(", ")}`);
   if (summary.pendingMoves > 0) {
@@ -192,20 +195,22 @@ function fileLines(files: readonly FileSummary[]): string[] {
   for (const [status, all] of Map.groupBy(files, (file) => file.status ?? "downloaded")) {
     for (const file of all.slice(0, LISTED_FILES)) {
       const size = file.rowsRead > 0
-        ? `, ${rows(file.rowsRead)}${file.rowsRejected > 0 ? `, ${count(file.rowsRejected)} rejected` : ""}`
+        ? `, ${rowsText(file.rowsRead)}${
+          file.rowsRejected > 0 ? `, ${countText(file.rowsRejected)} rejected` : ""
+        }`
         : "";
       const why = file.reason === null ? "" : `, ${file.reason}${file.detail ? ` (${file.detail})` : ""}`;
       lines.push(`  ${status.padEnd(10)} ${visible(file.key)}${size}${visible(why)}`);
       const counted = { ...file.rejects, ...prefixed("warning ", file.warnings) };
       for (const [reason, rowCount] of Object.entries(counted)) {
-        lines.push(`  ${"".padEnd(10)}   ${reason}: ${rows(rowCount)}`);
+        lines.push(`  ${"".padEnd(10)}   ${reason}: ${rowsText(rowCount)}`);
       }
       if (file.destination && status !== "accepted") {
         lines.push(`  ${"".padEnd(10)}   → ${visible(file.destination)}`);
       }
     }
     if (all.length > LISTED_FILES) {
-      lines.push(`  ${status.padEnd(10)} and ${count(all.length - LISTED_FILES)} more`);
+      lines.push(`  ${status.padEnd(10)} and ${countText(all.length - LISTED_FILES)} more`);
     }
   }
   return lines;
@@ -233,14 +238,6 @@ function placeLines(summary: Summary, { store, database, prefixes }: Config): st
 
 function prefixed(prefix: string, counts: Readonly<Record<string, number>>): Record<string, number> {
   return Object.fromEntries(Object.entries(counts).map(([name, value]) => [prefix + name, value]));
-}
-
-function rows(value: number): string {
-  return `${count(value)} ${value === 1 ? "row" : "rows"}`;
-}
-
-function count(value: number): string {
-  return value.toLocaleString("en");
 }
 
 function seconds(durationMs: number): string {

@@ -13,8 +13,18 @@ import type { Manifest } from "./manifest.ts";
 import type { Progress } from "../output/progress.ts";
 import type { Redactor } from "../secrets/redactor.ts";
 import type { ObjectStore } from "../store/store.ts";
-import type { FileTracer } from "../telemetry/telemetry.ts";
 import type { WorkDir } from "./workdir.ts";
+
+/** Traces the work on single files. */
+export interface FileTracer {
+  /**
+   * Does the work on one file within a span; without one beyond the first thousand of a stage.
+   *
+   * @param what Names the span.
+   * @param outcomeOf What has become of the file, in a word of this program.
+   */
+  file<T>(what: string, key: string, work: () => Promise<T>, outcomeOf: (result: T) => string): Promise<T>;
+}
 
 /** What every stage has. */
 export interface StageContext {

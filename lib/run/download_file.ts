@@ -7,8 +7,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
 import { wrapSystemError } from "../errors.ts";
-import type { SourceFile } from "./manifest.ts";
 import type { ObjectStore } from "../store/store.ts";
+import type { SourceFile } from "../source_file.ts";
 
 /** What a download found out about a file. */
 export type Downloaded = Pick<SourceFile, "content" | "original" | "sha256" | "status" | "reason" | "detail">;

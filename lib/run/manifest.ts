@@ -11,6 +11,7 @@ import { z } from "zod";
 import { writeFileAtomic } from "../atomic_file.ts";
 import { configSchema } from "../config/schema.ts";
 import { DataError, messageOf, wrapSystemError } from "../errors.ts";
+import { sourceFileSchema } from "../source_file.ts";
 
 /** Bumped whenever a stage of another version could misread the document. */
 export const MANIFEST_VERSION = 1;
@@ -31,41 +32,6 @@ export type StageName = (typeof STAGES)[number];
 
 const count = z.int().min(0);
 const path = z.string().min(1);
-
-const sourceFile = z.strictObject({
-  /** Position in key order, from 1; names the local files. */
-  id: z.int().min(1),
-  key: z.string(),
-  etag: z.string(),
-  sizeBytes: count,
-  lastModified: z.string(),
-  /** Of the content, uncompressed; null where it was not read whole. */
-  sha256: z.string().nullable(),
-  /** The uncompressed text. */
-  content: path.nullable(),
-  /** The bytes as delivered. */
-  original: path.nullable(),
-  /** The ledger has the same content as accepted: download has found a duplicate. */
-  knownContent: z.boolean(),
-  /** A replay has put it back, and its content is new by that, whatever the same content was. */
-  newByLineage: z.literal(true).optional(),
-  /** Null until it is known: a file that was downloaded and not yet validated. */
-  status: z.enum(["accepted", "rejected", "duplicate", "skipped"]).nullable(),
-  reason: z.string().nullable(),
-  detail: z.string().nullable(),
-  /** Of a missing_columns or duplicate_column file. */
-  columns: z.array(z.string()).optional(),
-  /** Of a malformed_csv file. */
-  line: z.int().optional(),
-  rowsRead: count,
-  rowsAccepted: count,
-  rowsRejected: count,
-  warnings: z.record(z.string(), count),
-  /** Rejected rows by reason. */
-  rejects: z.record(z.string(), count),
-  /** CSV of the rejected rows. */
-  rejectsFile: path.nullable(),
-});
 
 const dataset = z.strictObject({
   rowCount: count,
@@ -98,7 +64,7 @@ export const manifestSchema = z.strictObject({
   work: z.enum(["files", "leftovers", "nothing"]),
   /** Earlier runs that were committed and not finished. */
   leftovers: z.array(z.string()),
-  files: z.array(sourceFile),
+  files: z.array(sourceFileSchema),
   /** Parquet snapshot of each dimension; empty where there are no new files. */
   dimensions: z.record(z.string(), path),
   accepted: dataset,
@@ -114,8 +80,6 @@ export const manifestSchema = z.strictObject({
 
 /** The document; see the module's head. */
 export type Manifest = ReturnType<typeof manifestSchema.parse>;
-/** A source file of the run. */
-export type SourceFile = Manifest["files"][number];
 /** Files that a query wrote, relative to the run's folder. */
 export type Dataset = Manifest["accepted"];
 /** Month totals that the commit adds to a table. */

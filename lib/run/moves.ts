@@ -12,8 +12,8 @@ import type { Lease } from "./lease.ts";
 import type { Log } from "../output/log.ts";
 import type { Progress } from "../output/progress.ts";
 import { ObjectError, type ObjectStore } from "../store/store.ts";
-import type { FileTracer } from "../telemetry/telemetry.ts";
 import { runFolder } from "./workdir.ts";
+import type { FileTracer } from "./context.ts";
 
 /** What draining needs. */
 export interface MoveContext {

@@ -11,9 +11,10 @@ import type { Prefixes } from "../config/schema.ts";
 import type { RemoteContext } from "./context.ts";
 import type { LedgerEntry, MoveOrder } from "../database/database.ts";
 import { type Destination, destinations } from "./landing.ts";
-import type { Manifest, SourceFile } from "./manifest.ts";
+import type { Manifest } from "./manifest.ts";
 import type { MoveContext } from "./moves.ts";
 import type { ObjectSource } from "../store/store.ts";
+import type { SourceFile } from "../source_file.ts";
 
 const CONCURRENCY = 16;
 

@@ -13,7 +13,7 @@
  * @module
  */
 import { REDACTED } from "./secret.ts";
-import { visible } from "../visible.ts";
+import { visible } from "../text.ts";
 
 /**
  * Shorter values are not looked for: they occur in ordinary words, and each place without one would tell where it was.

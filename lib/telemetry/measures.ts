@@ -6,7 +6,8 @@
  * @module
  */
 import type { Meter } from "@opentelemetry/api";
-import type { Manifest, SourceFile, StageName } from "../run/manifest.ts";
+import type { Manifest, StageName } from "../run/manifest.ts";
+import type { SourceFile } from "../source_file.ts";
 
 /** Attributes that say which stage of which run it was. */
 export type Place = Readonly<Record<string, string | number>>;

@@ -15,6 +15,7 @@ import type { Manifest, StageName } from "../run/manifest.ts";
 import { openMeasures, type Place } from "./measures.ts";
 import type { Position } from "../output/position.ts";
 import type { Redactor } from "../secrets/redactor.ts";
+import type { FileTracer } from "../run/context.ts";
 
 /** How a process's work is traced and measured. */
 export interface Telemetry extends FileTracer {
@@ -26,17 +27,6 @@ export interface Telemetry extends FileTracer {
   measure(stage: StageName, durationMs: number, manifest: Manifest): void;
   /** Does something as a part of the run's trace; within a stage it is part of the stage. */
   within(work: () => void): void;
-}
-
-/** Traces the work on single files. */
-export interface FileTracer {
-  /**
-   * Does the work on one file within a span; without one beyond the first {@linkcode MAX_FILE_SPANS} of a stage.
-   *
-   * @param what Names the span.
-   * @param outcomeOf What has become of the file, in a word of this program.
-   */
-  file<T>(what: string, key: string, work: () => Promise<T>, outcomeOf: (result: T) => string): Promise<T>;
 }
 
 /** Spans of files in one stage. The runtime loses what is beyond 2,048 spans that it has not sent yet. */

@@ -18,7 +18,7 @@ import type { Checked } from "../../lib/contract/context.ts";
 import { rejectsSql } from "../../lib/contract/judge_sql.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine, JsonValue } from "../../lib/engine/engine.ts";
-import type { SourceFile } from "../../lib/run/manifest.ts";
+import type { SourceFile } from "../../lib/source_file.ts";
 
 /** What a file is given as: its bytes, or its text. */
 type Content = string | Uint8Array;

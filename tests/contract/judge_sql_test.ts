@@ -7,12 +7,13 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { type Config, configSchema } from "../../lib/config/schema.ts";
-import { CORE_COLUMNS, parseColumnType, sqlType } from "../../lib/contract/contract.ts";
+import { CORE_COLUMNS } from "../../lib/contract/contract.ts";
 import { bindHeader } from "../../lib/contract/header.ts";
 import { acceptedRowsSql, judgedSql, rejectsSql } from "../../lib/contract/judge_sql.ts";
 import { compileSpelling, isSpelled } from "../../lib/csv/spelling.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine, JsonValue } from "../../lib/engine/engine.ts";
+import { parseColumnType, sqlType } from "../../lib/column_type.ts";
 
 type Contract = Config["contract"];
 

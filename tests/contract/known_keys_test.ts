@@ -5,7 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
-import { isKnown, readKnownKeys } from "../../lib/contract/known_keys.ts";
+import { readKnownKeys } from "../../lib/contract/known_keys.ts";
+import { isKnown } from "../../lib/csv/key_bits.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 

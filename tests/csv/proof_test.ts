@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { parseColumnType } from "../../lib/contract/contract.ts";
 import { CHUNK_BYTES } from "../../lib/csv/chunks.ts";
 import { beginProof } from "../../lib/csv/proof.ts";
 import { compileSpelling } from "../../lib/csv/spelling.ts";
+import { parseColumnType } from "../../lib/column_type.ts";
 
 const OPTIONS = { delimiter: ",", quote: '"', maxRowBytes: CHUNK_BYTES };
 const ROW = "7,apple\n";

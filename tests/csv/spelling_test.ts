@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { type ColumnType, parseColumnType } from "../../lib/contract/contract.ts";
 import {
   advance,
   compileSpelling,
@@ -10,6 +9,7 @@ import {
   ROW_START,
   UNPROVEN,
 } from "../../lib/csv/spelling.ts";
+import { type ColumnType, parseColumnType } from "../../lib/column_type.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const typeOf = (text: string): ColumnType => parseColumnType(text)!;

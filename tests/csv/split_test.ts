@@ -8,7 +8,6 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { parseColumnType } from "../../lib/contract/contract.ts";
 import { CHUNK_BYTES } from "../../lib/csv/chunks.ts";
 import { NO_DELIMITER } from "../../lib/csv/marks.ts";
 import { RowWriter, unescapeSql } from "../../lib/csv/normalised.ts";
@@ -16,7 +15,8 @@ import type { CsvDialect } from "../../lib/csv/row.ts";
 import { compileSpelling, isSpelled, type SpellingTable } from "../../lib/csv/spelling.ts";
 import { type SplitCsv, splitCsv } from "../../lib/csv/split.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
-import type { KnownKeys } from "../../lib/contract/known_keys.ts";
+import { parseColumnType } from "../../lib/column_type.ts";
+import type { KnownKeys } from "../../lib/csv/key_bits.ts";
 
 const BOM = "\ufeff";
 /** Proves nothing: every row is odd. */

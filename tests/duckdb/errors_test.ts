@@ -6,9 +6,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { Duckdb, literal } from "../../lib/duckdb/duckdb.ts";
+import { Duckdb } from "../../lib/duckdb/duckdb.ts";
 import { withoutValues } from "../../lib/duckdb/errors.ts";
 import { AccessError } from "../../lib/errors.ts";
+import { literal } from "../../lib/sql.ts";
 
 /** A text that nobody may see, as hard to cut out as its writer could make it. */
 const TEXT =

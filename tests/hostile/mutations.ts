@@ -279,13 +279,13 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     what: "every key is known to the scan",
-    file: "lib/contract/known_keys.ts",
+    file: "lib/csv/key_bits.ts",
     search: "(bits[at >>> 3]! & (128 >>> (at & 7))) !== 0",
     replacement: "true",
   },
   {
     what: "the scan takes a key for its neighbour",
-    file: "lib/contract/known_keys.ts",
+    file: "lib/csv/key_bits.ts",
     search: "const at = number - least;",
     replacement: "const at = number - least + 1;",
   },

@@ -24,7 +24,9 @@ async function written(format: LogFormat, work: (lines: ReturnType<typeof openLi
     redactor.add(CANARY);
     const position: Position = { runId: RUN, stage: "move", attempt: 2 };
     const terminal = openTerminal(redactor, { bar: false });
-    await work(openLines(terminal, { format, position, telemetry: NO_TELEMETRY, now: () => new Date(TIME) }));
+    await work(
+      openLines(terminal, { format, position, within: NO_TELEMETRY.within, now: () => new Date(TIME) }),
+    );
     return text;
   } finally {
     Deno.stderr.writeSync = writeSync;

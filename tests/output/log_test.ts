@@ -25,7 +25,7 @@ async function logged(
     printJson: () => {},
   };
   const position = { runId: "20230401T020000Z-7f3a", stage: "move", attempt: 2 };
-  const options = { format, position, telemetry: NO_TELEMETRY, now: () => new Date() };
+  const options = { format, position, within: NO_TELEMETRY.within, now: () => new Date() };
   write(await openLog(openLines(terminal, options), threshold));
   return lines.join("\n");
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { compactReplay, compactSummary, fitSummary } from "../../lib/report/compact.ts";
+import { compactSummary, fitSummary } from "../../lib/report/compact.ts";
 import { UnavailableError } from "../../lib/errors.ts";
 import { STAGES } from "../../lib/run/manifest.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
-import { newReplayReport, summariseReplay } from "../../lib/replay/report.ts";
 import { type FileSummary, NO_RUN, summariseFailure, type Summary } from "../../lib/report/summary.ts";
+import { compactReplay, newReplayReport, summariseReplay } from "../../lib/replay/report.ts";
 
 const POSITION = { runId: "20230401T020000Z-7f3a", stage: "transform-customer", attempt: 1234 };
 

@@ -13,8 +13,9 @@ import {
   UnavailableError,
   UsageError,
 } from "../../lib/errors.ts";
-import { type Manifest, newManifest, type SourceFile } from "../../lib/run/manifest.ts";
+import { type Manifest, newManifest } from "../../lib/run/manifest.ts";
 import { NO_RUN, renderSummary, summarise, summariseFailure } from "../../lib/report/summary.ts";
+import type { SourceFile } from "../../lib/source_file.ts";
 
 const RUN = "20230401T020000Z-7f3a";
 const EARLIER = "20230331T020000Z-0001";

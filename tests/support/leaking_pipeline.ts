@@ -66,7 +66,7 @@ export const LEAKS: Readonly<Record<string, (password: string) => unknown>> = {
     const lines = openLines(openTerminal(redactor), {
       format: "text",
       position,
-      telemetry: NO_TELEMETRY,
+      within: NO_TELEMETRY.within,
       now: () => new Date(),
     });
     const log = await openLog(lines, "debug");

@@ -14,11 +14,12 @@ import { CORE_COLUMNS } from "../../lib/contract/contract.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine } from "../../lib/engine/engine.ts";
 import { DataError } from "../../lib/errors.ts";
-import { type Manifest, newManifest, type SourceFile } from "../../lib/run/manifest.ts";
+import { type Manifest, newManifest } from "../../lib/run/manifest.ts";
 import { NO_TELEMETRY } from "../../lib/telemetry/telemetry.ts";
 import { validate } from "../../tasks/validate.ts";
 import { PARQUET_DATASETS } from "../support/datasets.ts";
 import { readParquet } from "../support/duckdb.ts";
+import type { SourceFile } from "../../lib/source_file.ts";
 
 const HEADER = `${Object.keys(CORE_COLUMNS)}\n`;
 const GOOD = "1,121,apple,2023-03-01,1,1.50,2,3.00\n";

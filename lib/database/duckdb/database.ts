@@ -7,7 +7,7 @@
  * @module
  */
 import { dirname, resolve } from "node:path";
-import { Duckdb, literal, type Resources, type Row, rowsOf, type SqlValue } from "../../duckdb/duckdb.ts";
+import { Duckdb, type Resources, type Row, rowsOf, type SqlValue } from "../../duckdb/duckdb.ts";
 import {
   AccessError,
   ConfigError,
@@ -39,6 +39,7 @@ import {
 } from "../database.ts";
 import { type CatalogColumn, requireDimensions } from "../dimensions.ts";
 import { insertReplayed, newByLineage, rejectedFiles, REPLAY_TABLES, replayedLines } from "./replay.ts";
+import { literal } from "../../sql.ts";
 
 /** How long to wait for another process that has the file open. */
 const OPEN_TIMEOUT_MS = 5000;

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type Duckdb, literal, rowsOf } from "../../duckdb/duckdb.ts";
+import { type Duckdb, rowsOf } from "../../duckdb/duckdb.ts";
 import { type LedgerEntry, LINES_PAGE, linesChanged, type RejectedFile, type Replayed } from "../database.ts";
+import { literal } from "../../sql.ts";
 
 /** The tables of replays. `replayed_row` has line 0 for a whole file. */
 export const REPLAY_TABLES: Readonly<Record<string, string>> = {

@@ -9,12 +9,13 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { dirname, join } from "node:path";
-import { type Duckdb, literal } from "../../duckdb/duckdb.ts";
+import { type Duckdb } from "../../duckdb/duckdb.ts";
 import { DataError } from "../../errors.ts";
 import type { Totals } from "../database.ts";
 import { BULK_TIMEOUT_MS, type MysqlConnection } from "./connection.ts";
 import { MysqlFault } from "./errors.ts";
 import { type MartName, TOTALS, totalsColumns } from "./tables.ts";
+import { literal } from "../../sql.ts";
 
 /** Rows of one INSERT where LOAD DATA LOCAL is forbidden; 5,000 of 200 bytes are far below max_allowed_packet. */
 const INSERT_ROWS = 5000;

@@ -7,12 +7,12 @@
  * @module
  */
 import type { Duckdb } from "../../duckdb/duckdb.ts";
-import { literal } from "../../duckdb/duckdb.ts";
 import { DataError } from "../../errors.ts";
 import { type DimensionName, DIMENSIONS, type Snapshot } from "../database.ts";
 import { type CatalogColumn, requireDimensions } from "../dimensions.ts";
 import type { MysqlConnection } from "./connection.ts";
 import { MysqlFault } from "./errors.ts";
+import { literal } from "../../sql.ts";
 
 /** Types that hold whole numbers; an id of another type could be rounded. */
 const INTEGER_TYPES = ["tinyint", "smallint", "mediumint", "int", "bigint"];

@@ -5,18 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { deflateRawSync, deflateSync, gzipSync } from "node:zlib";
-import {
-  bytes,
-  file,
-  HEADER,
-  type HostileCase,
-  member,
-  type Part,
-  read,
-  rejected,
-  row,
-  sale,
-} from "./spelling.ts";
+import { bytes, file, HEADER, type HostileCase, member, type Part, read, rejected, row, sale } from "./spelling.ts";
 
 /** Bytes that download reads at a time: where one ends, a reader of several members may stop. */
 const READ_BYTES = 65_536;

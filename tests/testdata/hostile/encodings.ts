@@ -4,20 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import {
-  COLUMNS,
-  fault,
-  file,
-  HEADER,
-  type HostileCase,
-  open,
-  type Part,
-  plain,
-  read,
-  rejected,
-  row,
-  sale,
-} from "./spelling.ts";
+import { COLUMNS, fault, file, HEADER, type HostileCase, open, type Part, plain, read, rejected, row, sale } from "./spelling.ts";
 
 const BOM = "\ufeff";
 const MIB = 1_048_576;

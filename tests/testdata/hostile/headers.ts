@@ -3,18 +3,7 @@
  *
  * @module
  */
-import {
-  COLUMNS,
-  fault,
-  file,
-  HEADER,
-  type HostileCase,
-  plain,
-  read,
-  rejected,
-  row,
-  sale,
-} from "./spelling.ts";
+import { COLUMNS, fault, file, HEADER, type HostileCase, plain, read, rejected, row, sale } from "./spelling.ts";
 
 const BAD = row({ quantity: "0" });
 const bad = (line: number, raw = BAD) => fault(line, "rule", "quantity_positive", raw);

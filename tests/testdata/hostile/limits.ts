@@ -4,21 +4,7 @@
  * @module
  */
 import { gzipSync } from "node:zlib";
-import {
-  bytes,
-  fault,
-  file,
-  HEADER,
-  type HostileCase,
-  member,
-  type Part,
-  plain,
-  read,
-  rejected,
-  row,
-  sale,
-  type Texts,
-} from "./spelling.ts";
+import { bytes, fault, file, HEADER, type HostileCase, member, type Part, plain, read, rejected, row, sale, type Texts } from "./spelling.ts";
 
 const MIB = 1_048_576;
 /** As in the settings that {@linkcode SMALL_LIMITS} and {@linkcode LONG_ROWS} are delivered with. */

@@ -3,19 +3,7 @@
  *
  * @module
  */
-import {
-  COLUMNS,
-  fault,
-  file,
-  HEADER,
-  type HostileCase,
-  open,
-  plain,
-  read,
-  rejected,
-  row,
-  sale,
-} from "./spelling.ts";
+import { COLUMNS, fault, file, HEADER, type HostileCase, open, plain, read, rejected, row, sale } from "./spelling.ts";
 
 const MIB = 1_048_576;
 const BAD = row({ quantity: "0" });

@@ -3,19 +3,7 @@
  *
  * @module
  */
-import {
-  COLUMNS,
-  fault,
-  file,
-  HEADER,
-  type HostileCase,
-  open,
-  plain,
-  read,
-  row,
-  sale,
-  type Texts,
-} from "./spelling.ts";
+import { COLUMNS, fault, file, HEADER, type HostileCase, open, plain, read, row, sale, type Texts } from "./spelling.ts";
 
 const SHORT = row().slice(0, row().lastIndexOf(","));
 const fieldCount = (line: number, raw: string) => fault(line, "field_count", "", raw);

@@ -11,18 +11,7 @@ import { LINES } from "./lines.ts";
 import { NAMES } from "./names.ts";
 import { QUOTING } from "./quoting.ts";
 import { ROWS } from "./rows.ts";
-import {
-  OWN_NAME_CASES,
-  OWN_NAMES,
-  RULE_CASES,
-  RULES,
-  SEMICOLON,
-  SEMICOLONS,
-  SIGN,
-  SIGNS,
-  TAB,
-  TABS,
-} from "./settings.ts";
+import { OWN_NAME_CASES, OWN_NAMES, RULE_CASES, RULES, SEMICOLON, SEMICOLONS, SIGN, SIGNS, TAB, TABS } from "./settings.ts";
 import { CORE_COLUMNS, type HostileSet } from "./spelling.ts";
 import { PROBE_COLUMNS, SHARE_COLUMNS, SHARE_VALUES, SPELLED_VALUES } from "./values.ts";
 

@@ -3,19 +3,7 @@
  *
  * @module
  */
-import {
-  COLUMNS,
-  fault,
-  GOOD,
-  type HostileCase,
-  open,
-  plain,
-  read,
-  rejected,
-  row,
-  sale,
-  type Texts,
-} from "./spelling.ts";
+import { COLUMNS, fault, GOOD, type HostileCase, open, plain, read, rejected, row, sale, type Texts } from "./spelling.ts";
 
 /** Delimiter and quote of {@linkcode SEMICOLONS}. */
 export const SEMICOLON = { delimiter: ";", quote: "'" };

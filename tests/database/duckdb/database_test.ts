@@ -14,6 +14,9 @@ import { select, withDuckdb } from "../../support/duckdb.ts";
 import type { Row } from "../../support/rows.ts";
 import { REPOSITORY } from "../../support/task.ts";
 import { testDatabase } from "../conformance.ts";
+import { DIMENSIONS } from "../fixtures.ts";
+import { assertVersion2Kept, VERSION_2 } from "../migration.ts";
+import { DUCKDB_VERSION_2 } from "./version2.ts";
 
 testDatabase("duckdb", openTemporary);
 
@@ -26,6 +29,8 @@ async function openTemporary() {
     folder,
     path,
     database,
+    quote: (name: string) => `"${name}"`,
+    version2: DUCKDB_VERSION_2,
     async sql(...statements: readonly string[]): Promise<readonly Row[]> {
       // The file lingers; that it is open twice in one process nobody would notice, and both would write.
       await database[Symbol.asyncDispose]();
@@ -186,8 +191,24 @@ Deno.test("readOnly changes nothing, and takes own tables that are missing for e
   assert.deepEqual(await database.unfinishedRuns(), []);
   assert.deepEqual(await database.pendingMoves("archive"), []);
   assert.deepEqual(await database.knownKeys(["a.csv"]), new Set());
-  assert.deepEqual(await database.acceptedContent(["c0ffee"]), new Set());
-  await fails(DataError, "missing_dimension_table", /store/, () => database.snapshot(under.folder));
+  assert.deepEqual(await database.acceptedContent("sales", ["c0ffee"]), new Set());
+  await fails(
+    DataError,
+    "missing_dimension_table",
+    /store/,
+    () => database.snapshot(under.folder, DIMENSIONS),
+  );
+  await database[Symbol.asyncDispose]();
+  assert.deepEqual(await Deno.readFile(under.path), before);
+});
+
+Deno.test("readOnly reads a database of version 2, and leaves it one", async () => {
+  await using under = await openTemporary();
+  await under.sql(...DUCKDB_VERSION_2);
+  const before = await Deno.readFile(under.path);
+  await using database = openAt(under.path, { readOnly: true });
+  await assertVersion2Kept({ database });
+  assert.deepEqual(await database.binding(), { id: VERSION_2.id, bound: true });
   await database[Symbol.asyncDispose]();
   assert.deepEqual(await Deno.readFile(under.path), before);
 });
@@ -210,7 +231,12 @@ Deno.test("snapshot() says which id is too large, when a key does not fit into 6
     `CREATE TABLE sales_team (id BIGINT, manager_id BIGINT, first_name VARCHAR, last_name VARCHAR,
        is_manager VARCHAR, address VARCHAR, pincode VARCHAR)`,
   );
-  await fails(DataError, "dimension_key_type", /customer/, () => under.database.snapshot(under.folder));
-  const error = await under.database.snapshot(under.folder).catch((error) => error);
+  await fails(
+    DataError,
+    "dimension_key_type",
+    /customer/,
+    () => under.database.snapshot(under.folder, DIMENSIONS),
+  );
+  const error = await under.database.snapshot(under.folder, DIMENSIONS).catch((error) => error);
   assert.doesNotMatch(messageOf(error), /18446744073709551615/, "the key is a customer's");
 });

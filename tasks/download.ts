@@ -12,7 +12,8 @@ import { checkBinding, checkRunsKnown } from "../lib/run/binding.ts";
 import { main } from "../lib/command/command.ts";
 import type { DownloadContext } from "../lib/run/context.ts";
 import { findRuleFault } from "../lib/contract/rules.ts";
-import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";
+import { SHIPPED_DATASET, SHIPPED_DIMENSIONS, SHIPPED_TABLES } from "../lib/config/shipped.ts";
+import type { PendingMove } from "../lib/database/records.ts";
 import { downloadFile } from "../lib/run/download_file.ts";
 import { AccessError, ConfigError, DataError } from "../lib/errors.ts";
 import { classifyName } from "../lib/run/landing.ts";
@@ -28,7 +29,10 @@ export async function download(context: DownloadContext): Promise<Manifest> {
   const { config, frozen, runId, dryRun, store, database, engine, log, configFault } = context;
   const fault = await findRuleFault(config.contract, engine);
   if (fault) throw await configFault(fault.path, fault.what);
-  if (!dryRun) await database.prepare();
+  if (!dryRun) {
+    await database.prepare();
+    await database.prepareTables(Object.values(SHIPPED_TABLES));
+  }
   const token = dryRun ? 0 : (await context.acquireLease()).token;
   await checkBinding(store, database, config.prefixes);
   const staged = await checkRunsKnown(store, database, config.prefixes);
@@ -117,25 +121,26 @@ async function snapshotDimensions(
   { database, engine, runFolder }: DownloadContext,
 ): Promise<Manifest["dimensions"]> {
   await Deno.mkdir(join(runFolder, "dimensions"));
-  const snapshot = await database.snapshot(join(runFolder, "dimensions"));
-  const names = Object.keys(DIMENSIONS) as DimensionName[];
-  for (const name of names) await engine.nameParquet(name, [snapshot[name].file]);
-  const keys = names.map((name) =>
-    `SELECT '${name}' AS dimension, ${DIMENSIONS[name].key} AS dimension_key FROM ${name}`
+  const snapshot = await database.snapshot(join(runFolder, "dimensions"), SHIPPED_DIMENSIONS);
+  for (const [name, { file }] of Object.entries(snapshot)) await engine.nameParquet(name, [file]);
+  const dimensions = Object.entries(SHIPPED_DIMENSIONS);
+  const keys = dimensions.map(([name, { key }]) =>
+    `SELECT '${name}' AS dimension, ${key} AS dimension_key FROM ${name}`
   );
   await engine.nameQuery("keys", keys.join(" UNION ALL "));
   const violations = await engine.query(duplicateKeys);
-  const name = names.find((name) => name === violations[0]?.dimension);
-  if (name !== undefined) {
+  const duplicate = dimensions.find(([name]) => name === violations[0]?.dimension);
+  if (duplicate) {
+    const [name, { key }] = duplicate;
     const found = violations.filter(({ dimension }) => dimension === name);
     throw new DataError(
       "duplicate_dimension_key",
-      `Cannot use the dimension ${name}: its key ${DIMENSIONS[name].key} has duplicates or NULL ` +
+      `Cannot use the dimension ${name}: its key ${key} has duplicates or NULL ` +
         `(${found.map((row) => row.dimension_key ?? "NULL").join(", ")}), which would multiply sales; ` +
         `correct the table ${name} and run again`,
     );
   }
-  return Object.fromEntries(names.map((name) => [name, `dimensions/${name}.parquet`]));
+  return Object.fromEntries(Object.keys(snapshot).map((name) => [name, `dimensions/${name}.parquet`]));
 }
 
 async function downloadAll(context: DownloadContext, found: readonly (ObjectVersion | ObjectTrouble)[]) {
@@ -227,7 +232,7 @@ async function skipChanged({ config, store, log }: DownloadContext, files: Sourc
  */
 async function markKnownContent({ database, log }: DownloadContext, files: SourceFile[]): Promise<void> {
   const open = files.filter((file) => file.status === null);
-  const accepted = await database.acceptedContent(open.flatMap((file) => file.sha256 ?? []));
+  const accepted = await database.acceptedContent(SHIPPED_DATASET, open.flatMap((file) => file.sha256 ?? []));
   const knownKeys = await database.knownKeys(open.map((file) => file.key));
   const replayed = await database.newByLineage(
     open.flatMap(({ key, sha256 }) => sha256 === null ? [] : [{ key, sha256 }]),

@@ -23,8 +23,6 @@ import {
   summariseReplay,
 } from "../lib/replay/report.ts";
 
-const NO_TOTALS = { files: [], rowCount: 0, totalSales: "0.00" };
-
 /** Puts back what is selected; fills in the report as it goes. */
 export async function replay(
   selection: Selection,
@@ -90,8 +88,7 @@ async function commitReplay(
   await database.commit({
     runId,
     token: lease.token,
-    customerTotals: NO_TOTALS,
-    salesTotals: NO_TOTALS,
+    totals: [],
     incentivePercent: String(config.incentivePercent),
     ledger: [],
     moves,

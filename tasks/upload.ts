@@ -8,11 +8,13 @@
  * @module
  */
 import { join } from "node:path";
+import { SHIPPED_TABLES } from "../lib/config/shipped.ts";
 import { bindStore } from "../lib/run/binding.ts";
 import { main } from "../lib/command/command.ts";
 import type { RemoteContext } from "../lib/run/context.ts";
-import type { Totals } from "../lib/database/database.ts";
+import type { ReportingTable, TableTotals } from "../lib/database/records.ts";
 import { DataError } from "../lib/errors.ts";
+import type { RunTotals } from "../lib/run/manifest.ts";
 import { drainMoves } from "../lib/run/moves.ts";
 import {
   archiveMoves,
@@ -61,16 +63,20 @@ async function commitRun(context: RemoteContext): Promise<void> {
   const { manifest, runFolder, database, lease, log } = context;
   const { runId, config, totals } = manifest;
   const staged = await stageObjects(context);
-  const absolute = (part: Totals): Totals => ({
-    ...part,
-    files: part.files.map((file) => join(runFolder, file)),
+  const totalsFor = (table: ReportingTable, { files, rowCount, totalSales }: RunTotals): TableTotals => ({
+    table,
+    files: files.map((file) => join(runFolder, file)),
+    rowCount,
+    sums: { total_sales: totalSales },
   });
   await lease.hold("commit the run");
   await database.commit({
     runId,
     token: lease.token,
-    customerTotals: absolute(totals.customer),
-    salesTotals: absolute(totals.sales),
+    totals: [
+      totalsFor(SHIPPED_TABLES.customer, totals.customer),
+      totalsFor(SHIPPED_TABLES.sales, totals.sales),
+    ],
     incentivePercent: String(config.incentivePercent),
     ledger: ledgerEntries(manifest),
     moves: [...staged, ...archiveMoves(manifest)],

@@ -1,9 +1,12 @@
 /**
- * The reporting tables and dimensions that the pipeline is shipped with.
+ * The dataset, reporting tables and dimensions that the pipeline is shipped with.
  *
  * @module
  */
 import type { Dimensions, ReportingTable } from "../database/records.ts";
+
+/** The dataset of all source files. */
+export const SHIPPED_DATASET = "sales";
 
 /** Each customer's total of a month, and each sales person's of a store and month with the incentive. */
 export const SHIPPED_TABLES = {

@@ -5,7 +5,8 @@
  */
 import type { BeginContext } from "../run/context.ts";
 import { FILE_REASONS, ROW_REASONS } from "../contract/contract.ts";
-import type { Database, RejectedFile } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
+import type { RejectedFile } from "../database/records.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { destinations } from "../run/landing.ts";
 import { readRejects, RejectFileError } from "../contract/reject_file.ts";

@@ -6,7 +6,7 @@
 import pMap from "p-map";
 import { join } from "node:path";
 import type { BeginContext } from "../run/context.ts";
-import type { MoveOrder, Replayed } from "../database/database.ts";
+import type { MoveOrder, Replayed } from "../database/records.ts";
 import { wrapSystemError } from "../errors.ts";
 import { replayKeys } from "../run/landing.ts";
 import type { Lease } from "../run/lease.ts";

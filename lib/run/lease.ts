@@ -7,7 +7,9 @@
  *
  * @module
  */
-import { type Database, LeaseLostError, type LeaseOwner } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
+import { LeaseLostError } from "../database/errors.ts";
+import type { LeaseOwner } from "../database/records.ts";
 import { UnavailableError } from "../errors.ts";
 
 /** Milliseconds of a clock that only goes forward. */

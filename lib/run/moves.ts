@@ -7,7 +7,8 @@
  */
 import { join } from "node:path";
 import pMap from "p-map";
-import type { Database, MoveOrder, PendingMove, SettledMove } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
+import type { MoveOrder, PendingMove, SettledMove } from "../database/records.ts";
 import type { Lease } from "./lease.ts";
 import type { Log } from "../output/log.ts";
 import type { Progress } from "../output/progress.ts";

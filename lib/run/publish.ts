@@ -8,8 +8,9 @@ import pMap from "p-map";
 import { join } from "node:path";
 import { checkRunsKnown, completionKey } from "./binding.ts";
 import type { Prefixes } from "../config/schema.ts";
+import { SHIPPED_DATASET } from "../config/shipped.ts";
 import type { RemoteContext } from "./context.ts";
-import type { LedgerEntry, MoveOrder } from "../database/database.ts";
+import type { LedgerEntry, MoveOrder } from "../database/records.ts";
 import { type Destination, destinations } from "./landing.ts";
 import type { Manifest } from "./manifest.ts";
 import type { MoveContext } from "./moves.ts";
@@ -87,6 +88,7 @@ export function ledgerEntries({ files, runId, config }: Manifest): LedgerEntry[]
     const destination = destinationOf(file, keys).source;
     return {
       key,
+      dataset: SHIPPED_DATASET,
       etag,
       sizeBytes,
       lastModified,

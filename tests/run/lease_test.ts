@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Database, LeaseLostError, type LeaseOwner } from "../../lib/database/database.ts";
+import type { Database } from "../../lib/database/database.ts";
+import { LeaseLostError } from "../../lib/database/errors.ts";
+import type { LeaseOwner } from "../../lib/database/records.ts";
 import { openDuckdbDatabase } from "../../lib/database/duckdb/database.ts";
 import { InterruptedError, UnavailableError } from "../../lib/errors.ts";
 import { Lease } from "../../lib/run/lease.ts";

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import project from "../../../deno.json" with { type: "json" };
-import type { Commit, MoveOrder } from "../../../lib/database/database.ts";
+import type { Commit, MoveOrder } from "../../../lib/database/records.ts";
 import type { FreshDatabase } from "../../integration/mariadb_server.ts";
 import { REPOSITORY } from "../../support/task.ts";
 import { measure } from "../measure.ts";
@@ -87,11 +87,11 @@ function commitOf(runId: string, token: number, { customers, sales }: Night): Co
   return {
     runId,
     token,
-    customerTotals: customers,
-    salesTotals: sales,
+    totals: [customers, sales],
     incentivePercent: INCENTIVE_PERCENT,
     ledger: Array.from({ length: LEDGER_ROWS }, (_, i) => ({
       key: `sales_data/${runId}/${i}.csv`,
+      dataset: "sales",
       etag: `"${i}"`,
       sizeBytes: 1,
       lastModified: "2023-04-01T02:00:00Z",

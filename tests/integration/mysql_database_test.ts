@@ -723,6 +723,21 @@ Deno.test("prepare() goes on, when an earlier one was killed after it had added 
   assert.deepEqual(await under.sql("SELECT version FROM pipeline_schema"), [["3"]]);
 });
 
+for (const then of ["cut", "strand", "lose answer"] as const) {
+  for (const at of ["ALTER TABLE", "INSERT INTO pipeline_schema"]) {
+    Deno.test(`prepare() goes on with version 2, when the connection fails at ${at}: ${then}`, async () => {
+      await using proxy = await FaultProxy.start(server);
+      await using under = await openFresh({ port: proxy.port });
+      await under.sql(...MYSQL_VERSION_2);
+      proxy.fault = { direction: "up", at, then, times: 1 };
+      await under.database.prepare();
+      assert.equal(proxy.happened, 1);
+      await assertVersion2Kept(under);
+      assert.deepEqual(await under.sql("SELECT version FROM pipeline_schema"), [["3"]]);
+    });
+  }
+}
+
 /** Every column and index of a database. */
 async function readSchema({ sql, fresh }: Under): Promise<Row[]> {
   return [

@@ -17,7 +17,7 @@ import { requireSame, requireTotals, totalsRelation } from "../totals.ts";
 import { BULK_TIMEOUT_MS, type MysqlConnection } from "./connection.ts";
 import { MysqlFault } from "./errors.ts";
 import { quoted, quotedList } from "./rows.ts";
-import { CHARSET, columnsDdl } from "./tables.ts";
+import { columnsDdl, TABLE_OPTIONS } from "./tables.ts";
 
 /** Rows of one INSERT if LOAD DATA LOCAL is forbidden; 5,000 of 200 bytes are far below max_allowed_packet. */
 const INSERT_ROWS = 5000;
@@ -49,7 +49,7 @@ export async function stageTotals(
   await requireTotals(duckdb, totals);
   const columns = (await columnsDdl(connection, totals.table)).join(", ");
   await connection.run(`DROP TEMPORARY TABLE IF EXISTS ${staged}`);
-  await connection.run(`CREATE TEMPORARY TABLE ${staged} (${columns}) ENGINE = InnoDB ${CHARSET}`);
+  await connection.run(`CREATE TEMPORARY TABLE ${staged} (${columns}) ${TABLE_OPTIONS}`);
   const file = join(dirname(totals.files[0] ?? ""), `${staged}.tsv`);
   try {
     await loadFields(connection, await writeFields(duckdb, totals, staged, file), file);

@@ -9,8 +9,7 @@ import { fileURLToPath } from "node:url";
 import { type Compact, compactSummary, fitSummary } from "../report/compact.ts";
 import type { Config } from "../config/schema.ts";
 import type { ConfigWorld } from "../config/values.ts";
-import type { Database } from "../database/database.ts";
-import { openDuckdbDatabase } from "../database/duckdb/database.ts";
+import { databaseBackend, openDatabase } from "../database/open.ts";
 import type { RandomBytes } from "../secrets/encryption.ts";
 import { openDuckdbEngine } from "../engine/duckdb.ts";
 import {
@@ -392,17 +391,18 @@ function realWorld(redactor: Redactor): World {
   };
 }
 
+const RIGHTS = ["env", "sys", "net"] as const;
+
 /**
  * Gives up, for this process and for good, what only other configurations need: a folder and a DuckDB file need no
  * network, and only S3's default chain looks into the environment again.
  */
 function giveUpRights({ store, database }: Config): void {
-  if (store.kind === "s3") return;
-  const unused = database.kind === "mysql" ? ["env", "sys"] as const : ["env", "sys", "net"] as const;
-  for (const name of unused) Deno.permissions.revokeSync({ name });
+  const needed = [...store.kind === "s3" ? RIGHTS : [], ...databaseBackend(database).needs];
+  for (const name of RIGHTS) if (!needed.includes(name)) Deno.permissions.revokeSync({ name });
 }
 
-// The drivers of S3 and MySQL are loaded where they are used only: that takes longer than a small night.
+// The driver of S3 is loaded where it is used only: that takes longer than a small night.
 
 /** Opens the configured store; `learnSecret` gets the secrets that S3 finds by itself. */
 export async function openStore(
@@ -412,14 +412,4 @@ export async function openStore(
   if (config.kind === "folder") return await openFolderStore(config.path, Date.now);
   const { openS3Store } = await import("../store/s3/store.ts");
   return await openS3Store(config, options);
-}
-
-/** Opens the configured database. */
-export async function openDatabase(
-  config: Config["database"],
-  options: Parameters<World["openDatabase"]>[1] & { newId: () => string },
-): Promise<Database> {
-  if (config.kind === "duckdb") return openDuckdbDatabase({ ...options, path: config.path });
-  const { openMysqlDatabase } = await import("../database/mysql/database.ts");
-  return openMysqlDatabase({ ...options, ...config });
 }

@@ -20,6 +20,7 @@ import type {
   StageContext,
 } from "../run/context.ts";
 import type { Database } from "../database/database.ts";
+import { databaseBackend, type DatabaseSurroundings } from "../database/open.ts";
 import type { Engine } from "../engine/engine.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import { Lease, type Monotonic } from "../run/lease.ts";
@@ -55,7 +56,7 @@ export interface World {
   /** Opens the configured database. */
   openDatabase(
     config: Config["database"],
-    options: { workDir: string; resources: Config["resources"]; readOnly: boolean; signal: AbortSignal },
+    options: Omit<DatabaseSurroundings, "newId">,
   ): Promise<Database>;
   /** Opens an engine locked to the run's folder. */
   openEngine(
@@ -406,6 +407,6 @@ function requireSameStores(frozen: Config, manifest: Manifest): void {
   }
 }
 
-function placesOf({ store, database }: Config): Pick<Config, "store" | "database"> {
-  return { store, database: database.kind === "mysql" ? { ...database, user: "" } : database };
+function placesOf({ store, database }: Config): { store: unknown; database: unknown } {
+  return { store, database: databaseBackend(database).placeOf(database) };
 }

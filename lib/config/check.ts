@@ -4,10 +4,12 @@
  * @module
  */
 import { dirname, resolve } from "node:path";
+import { valueAt } from "./freeze.ts";
 import { configFault, loadConfig, type LoadedConfig } from "./load.ts";
 import { type Config, SECRET_FIELDS } from "./schema.ts";
 import type { ConfigWorld, ValueOrigin } from "./values.ts";
 import { findRuleFault } from "../contract/rules.ts";
+import { databaseBackend } from "../database/open.ts";
 import type { Engine } from "../engine/engine.ts";
 import { LEAST_SECRET_CHARACTERS } from "../secrets/redactor.ts";
 import { REDACTED, Secret } from "../secrets/secret.ts";
@@ -52,10 +54,11 @@ export async function checkConfig(
     const fault = await findRuleFault(config.contract, engine);
     if (fault) throw await configFault(file, fault.path, fault.what);
   }
-  const caFile = config.database.kind === "mysql" ? config.database.tls?.caFile : undefined;
-  if (caFile !== undefined) {
-    await Deno.readTextFile(caFile).catch(async () => {
-      throw await configFault(file, ["database", "tls", "caFile"], `cannot read the file ${caFile}`);
+  for (const field of databaseBackend(config.database).files) {
+    const path = valueAt(config.database, field);
+    if (typeof path !== "string") continue;
+    await Deno.readTextFile(path).catch(async () => {
+      throw await configFault(file, ["database", ...field.split(".")], `cannot read the file ${path}`);
     });
   }
   const leaves = [...leavesOf(config)];
@@ -99,7 +102,7 @@ function isEncrypted(origin: ValueOrigin | undefined): boolean {
 function warningsOf({ field, value }: Leaf, { origins }: LoadedConfig): string[] {
   const warnings: string[] = [];
   const origin = origins.get(field);
-  const isSecret = (SECRET_FIELDS as readonly string[]).includes(field) || isEncrypted(origin);
+  const isSecret = SECRET_FIELDS.includes(field) || isEncrypted(origin);
   const text = value instanceof Secret ? value.reveal() : String(value);
   if (origin?.source === "file" && isSecret && text !== "") {
     warnings.push(

@@ -46,7 +46,7 @@ export function configHash(frozen: Config): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
-/** The value at a path such as `database.password`; `undefined` where there is none. */
+/** The value at a path such as `database.password`; `undefined` if there is none. */
 export function valueAt(node: unknown, path: string): unknown {
   return path.split(".").reduce<unknown>(
     (inner, key) => typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined,
@@ -54,10 +54,15 @@ export function valueAt(node: unknown, path: string): unknown {
   );
 }
 
+/** Puts another value at a path, whose parents must be there. */
+export function setValueAt(node: object, path: string, value: unknown): void {
+  const [, parents = "", key = ""] = /^(?:(.*)\.)?([^.]*)$/.exec(path) ?? [];
+  Reflect.set(parents === "" ? node : valueAt(node, parents) as object, key, value);
+}
+
 /** A copy as JSON with another value at a path. */
 function withValue(config: Config, path: string, value: string): object {
   const copy = JSON.parse(JSON.stringify(config));
-  const [, parents = "", key = ""] = /^(?:(.*)\.)?([^.]*)$/.exec(path) ?? [];
-  Reflect.set(parents === "" ? copy : valueAt(copy, parents) as object, key, value);
+  setValueAt(copy, path, value);
   return copy;
 }

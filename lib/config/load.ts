@@ -9,7 +9,8 @@ import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { type ConfigDocument, findValue, problem, readDocument } from "./document.ts";
 import { type Config, configSchema, SECRET_FIELDS } from "./schema.ts";
-import { freezeConfig, valueAt } from "./freeze.ts";
+import { databaseBackend } from "../database/open.ts";
+import { freezeConfig, setValueAt, valueAt } from "./freeze.ts";
 import { type ConfigWorld, resolveValues, type ValueOrigin } from "./values.ts";
 import { ConfigError } from "../errors.ts";
 import type { Redactor } from "../secrets/redactor.ts";
@@ -47,13 +48,13 @@ export async function loadConfig(path: string, world: ConfigWorld): Promise<Load
     throw new ConfigError("invalid_config", lines.join("\n"));
   }
   const { $schema: _, ...config } = parsed.data;
-  const { store, database } = config;
+  const { store } = config;
   const base = dirname(document.path);
   config.workDir = resolve(base, config.workDir);
   if (store.kind === "folder") store.path = resolve(base, store.path);
-  if (database.kind === "duckdb") database.path = resolve(base, database.path);
-  if (database.kind === "mysql" && database.tls?.caFile) {
-    database.tls.caFile = resolve(base, database.tls.caFile);
+  for (const field of databaseBackend(config.database).paths) {
+    const given = valueAt(config.database, field);
+    if (typeof given === "string") setValueAt(config.database, field, resolve(base, given));
   }
   if (store.kind === "s3" && store.credentials === undefined) addAwsSecrets(world);
   const encrypted = [...origins].flatMap(([path, { keyIndex }]) => keyIndex === undefined ? [] : path);

@@ -4,24 +4,21 @@
  *
  * @module
  */
-import { isIP } from "node:net";
 import { z } from "zod";
 import { contractSchema, csvSchema } from "../contract/schema.ts";
-import { usesTls } from "../database/mysql/tls.ts";
-import { Secret } from "../secrets/secret.ts";
+import { databaseSchema } from "../database/config.ts";
+import { DATABASE_SECRETS } from "../database/open.ts";
+import { secretField } from "../secrets/field.ts";
 
 const text = z.string().min(1);
 
-/** A field that is secret by itself; each is in {@linkcode SECRET_FIELDS} too. */
-const secret = (given: z.ZodString) => given.transform((value) => new Secret(value));
-
 /** The fields that are secrets by themselves, wherever their values come from. */
-export const SECRET_FIELDS = [
+export const SECRET_FIELDS: readonly string[] = [
   "store.credentials.accessKeyId",
   "store.credentials.secretAccessKey",
   "store.credentials.sessionToken",
-  "database.password",
-] as const;
+  ...DATABASE_SECRETS.map((field) => `database.${field}`),
+];
 
 const endpoint = z.url({ protocol: /^https?$/, abort: true }).refine((url) => {
   const { username, password, search, hash } = new URL(url);
@@ -40,30 +37,10 @@ const s3Store = z.strictObject({
   endpoint: endpoint.optional().describe("For S3-compatible servers."),
   forcePathStyle: z.boolean().default(false),
   credentials: z.strictObject({
-    accessKeyId: secret(text),
-    secretAccessKey: secret(text),
-    sessionToken: secret(text).optional(),
+    accessKeyId: secretField(text),
+    secretAccessKey: secretField(text),
+    sessionToken: secretField(text).optional(),
   }).optional().describe("Left out: the AWS default chain (environment, profile, IRSA, Pod Identity)."),
-});
-
-const duckdbDatabase = z.strictObject({
-  kind: z.literal("duckdb"),
-  path: text.describe("DuckDB file, relative to this file."),
-});
-
-const mysqlDatabase = z.strictObject({
-  kind: z.literal("mysql"),
-  host: text,
-  port: z.int().min(1).max(65535).default(3306),
-  database: text,
-  user: text,
-  password: secret(z.string()),
-  tls: z.strictObject({ mode: z.enum(["required", "off"]), caFile: text.optional() }).optional()
-    .describe("Left out: required, except for loopback hosts: off."),
-}).refine(({ host, tls }) => !usesTls(host, tls?.mode) || isIP(host) === 0, {
-  path: ["host"],
-  // The driver checks names only, and would take any certificate of a known authority for that of an address.
-  error: "must be a name, not an address, for TLS to check the certificate",
 });
 
 const prefix = z.string().regex(
@@ -102,7 +79,7 @@ const prefixes = z.strictObject({
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
   store: z.discriminatedUnion("kind", [folderStore, s3Store]),
-  database: z.discriminatedUnion("kind", [duckdbDatabase, mysqlDatabase]),
+  database: databaseSchema,
   workDir: text.default("../data/work"),
   prefixes: prefixes.prefault({}),
   contract: contractSchema.prefault({}),

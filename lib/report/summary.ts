@@ -4,6 +4,7 @@
  * @module
  */
 import type { Config } from "../config/schema.ts";
+import { databaseBackend } from "../database/open.ts";
 import { exitCodeOf, messageOf, PipelineError } from "../errors.ts";
 import { destinations } from "../run/landing.ts";
 import type { Manifest } from "../run/manifest.ts";
@@ -218,7 +219,7 @@ function fileLines(files: readonly FileSummary[]): string[] {
 
 function placeLines(summary: Summary, { store, database, prefixes }: Config): string[] {
   const where = store.kind === "folder" ? store.path : `s3://${store.bucket}`;
-  const tables = database.kind === "duckdb" ? database.path : `${database.host}/${database.database}`;
+  const tables = databaseBackend(database).nameOf(database);
   const lines = [`Store    ${where}`];
   if (summary.rows.accepted > 0) {
     for (const mart of [prefixes.customerMart, prefixes.salesMart, prefixes.acceptedSales]) {

@@ -8,7 +8,8 @@
  * @module
  */
 import { DuckDBConnection } from "@duckdb/node-api";
-import { main, openDatabase, openStore, type Task } from "../../lib/command/command.ts";
+import { main, openStore, type Task } from "../../lib/command/command.ts";
+import { openDatabase } from "../../lib/database/open.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 import { replayTask } from "../../tasks/replay.ts";

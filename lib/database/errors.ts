@@ -50,6 +50,16 @@ export function totalsWithoutKey({ table }: TableTotals): DataError {
   );
 }
 
+/** The error of totals that have a key twice, or that a table has twice (65). */
+export function keyTwice({ table }: TableTotals): DataError {
+  return new DataError(
+    "duplicate_key",
+    `Cannot publish the totals: a key of ${table.name} (${
+      table.key.join(", ")
+    }) occurs twice in them or in the table; nothing was changed, correct the mart's query or the table`,
+  );
+}
+
 /** The error of a total that does not fit into its column any more (65). */
 export function totalTooLarge(name: string, cause: unknown): DataError {
   return new DataError(

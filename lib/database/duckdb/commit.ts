@@ -8,9 +8,9 @@
  */
 import { type Duckdb, rowsOf } from "../../duckdb/duckdb.ts";
 import { identifier } from "../../sql.ts";
-import { alreadyReplayed, LeaseLostError, totalTooLarge } from "../errors.ts";
-import type { Commit, LedgerEntry, MoveOrder, RunState, TableTotals } from "../records.ts";
-import { requireTotals, totalsRelation } from "../totals.ts";
+import { alreadyReplayed, keyTwice, LeaseLostError, totalTooLarge } from "../errors.ts";
+import type { Commit, LedgerEntry, MoveOrder, ReportingTable, RunState, TableTotals } from "../records.ts";
+import { requireTotals, sumsOf, totalsRelation } from "../totals.ts";
 import { isTooLarge } from "./errors.ts";
 import { insertReplayed } from "./replay.ts";
 import { NOW } from "./rows.ts";
@@ -61,8 +61,34 @@ export async function requireToken(db: Duckdb, token: number, action: string): P
   if (Number(lease?.token) !== token) throw new LeaseLostError(action);
 }
 
-/** Adds a run's totals: a row that is there is added to and follows the run, any other is new. */
+/**
+ * Adds a run's totals: a row that is there is added to and follows the run, any other is new.
+ *
+ * @throws {DataError} `duplicate_key`
+ */
 async function addTotals(db: Duckdb, totals: TableTotals): Promise<void> {
+  const before = await sumsIn(db, totals.table);
+  await mergeTotals(db, totals);
+  const after = await sumsIn(db, totals.table);
+  // Of two rows for one row of the table MERGE takes either, and there is no index that would refuse them.
+  const isAdded = totals.table.add.every((column, i) =>
+    digitsOf(after[i]) - digitsOf(before[i]) === digitsOf(totals.sums[column])
+  );
+  if (!isAdded) throw keyTwice(totals);
+}
+
+/** The sums of the table's `add` columns, as decimal text. */
+async function sumsIn(db: Duckdb, table: ReportingTable): Promise<string[]> {
+  const [found] = await db.query(`SELECT ${sumsOf(table)} FROM ${identifier(table.name)}`);
+  return table.add.map((_, index) => String(found?.[`sum_${index}`]));
+}
+
+/** Decimal text as a whole number of its last digit's places. */
+function digitsOf(text = ""): bigint {
+  return BigInt(text.replace(".", ""));
+}
+
+async function mergeTotals(db: Duckdb, totals: TableTotals): Promise<void> {
   const { name, columns, key, add, latest, incentive } = totals.table;
   const names = Object.keys(columns);
   const updates = [
@@ -81,21 +107,27 @@ async function addTotals(db: Duckdb, totals: TableTotals): Promise<void> {
   );
 }
 
-/** Works the incentives out anew for whoever shares `within` with a row of the totals. */
+/**
+ * Works the incentives out anew wherever the totals were added: of those rows that have the same `within`, the ones with
+ * the largest total get their percent of it, all of them on a tie, and the others get 0.00; nobody gets any of a total
+ * that is not above 0.
+ *
+ * @param percent Decimal text with at most 4 decimals.
+ */
 async function updateIncentive(db: Duckdb, totals: TableTotals, percent: string): Promise<void> {
   const { name, incentive } = totals.table;
   if (incentive === null) return;
   const { within } = incentive;
   const table = identifier(name), of = identifier(incentive.of);
   const list = (alias: string) => within.map((column) => `${alias}.${identifier(column)}`).join(", ");
-  // round() of a DECIMAL rounds half away from zero, which is half up where the total is above 0.
+  // round() of a DECIMAL rounds half away from zero, which is half up if the total is above 0.
   await db.query(
     `UPDATE ${table} AS m SET ${identifier(incentive.column)} = CASE
-       WHEN m.${of} = best.total AND m.${of} > 0
+       WHEN m.${of} = best.${of} AND m.${of} > 0
        THEN CAST(round(m.${of} * CAST(CAST($1 AS DECIMAL(7,4)) * 0.01 AS DECIMAL(7,6)), 2) AS ${INCENTIVE_TYPE})
        ELSE 0.00 END
      FROM (
-       SELECT ${list("b")}, max(b.${of}) AS total
+       SELECT ${list("b")}, max(b.${of}) AS ${of}
        FROM ${table} AS b
        JOIN (SELECT DISTINCT ${list("t")} FROM ${totalsRelation(totals)} AS t) AS touched
          ON ${same("b", "touched", within)}

@@ -18,7 +18,7 @@ import { downloadFile } from "../lib/run/download_file.ts";
 import { AccessError, ConfigError, DataError } from "../lib/errors.ts";
 import { classifyName } from "../lib/run/landing.ts";
 import { type Manifest, newManifest } from "../lib/run/manifest.ts";
-import { isVersion, ObjectError, type ObjectTrouble, type ObjectVersion } from "../lib/store/store.ts";
+import { isVersion, ObjectError, type ObjectFault, type ObjectVersion } from "../lib/store/store.ts";
 import duplicateKeys from "./sql/audits/duplicate_dimension_keys.sql" with { type: "text" };
 import type { SourceFile } from "../lib/source_file.ts";
 
@@ -81,7 +81,7 @@ async function listNew({ config, store, database, log, signal }: DownloadContext
   const { source } = config.prefixes;
   const pending = new Set((await database.pendingMoves("archive")).map(identityOf));
   const arriving = new Set((await database.pendingMoves("publish")).map(({ to }) => to));
-  const found: (ObjectVersion | ObjectTrouble)[] = [];
+  const found: (ObjectVersion | ObjectFault)[] = [];
   let listed = false;
   for await (const page of store.list(source)) {
     signal.throwIfAborted();
@@ -100,9 +100,9 @@ async function listNew({ config, store, database, log, signal }: DownloadContext
 }
 
 /** Where the landing prefix itself cannot be read the night cannot begin. */
-function refusePrefix({ key, problem }: ObjectTrouble, source: string, storeName: string): void {
+function refusePrefix({ key, reason }: ObjectFault, source: string, storeName: string): void {
   if (key !== source && key !== source.replace(/\/$/, "")) return;
-  if (problem === "access_denied") {
+  if (reason === "access_denied") {
     throw new AccessError(`Cannot read ${source} in ${storeName}: access denied; check its owner and mode`);
   }
   throw new ConfigError(
@@ -143,11 +143,11 @@ async function snapshotDimensions(
   return Object.fromEntries(Object.keys(snapshot).map((name) => [name, `dimensions/${name}.parquet`]));
 }
 
-async function downloadAll(context: DownloadContext, found: readonly (ObjectVersion | ObjectTrouble)[]) {
+async function downloadAll(context: DownloadContext, found: readonly (ObjectVersion | ObjectFault)[]) {
   const { config, store, runFolder, progress, telemetry, redactor, signal, log } = context;
   await Deno.mkdir(join(runFolder, "files"));
   using step = progress.step("downloading files", found.length);
-  const take = async (entry: ObjectVersion | ObjectTrouble, index: number): Promise<SourceFile> => {
+  const take = async (entry: ObjectVersion | ObjectFault, index: number): Promise<SourceFile> => {
     const file = newFile(entry, index + 1);
     if (file.status === null) {
       const kind = classifyName(file.key.slice(config.prefixes.source.length));
@@ -163,7 +163,7 @@ async function downloadAll(context: DownloadContext, found: readonly (ObjectVers
       } catch (error) {
         if (!(error instanceof ObjectError)) throw error;
         const detail = redactor.redact(error.message);
-        Object.assign(file, { status: "skipped", reason: error.problem, detail });
+        Object.assign(file, { status: "skipped", reason: error.reason, detail });
       }
     }
     if (file.status === "skipped") {
@@ -180,8 +180,8 @@ async function downloadAll(context: DownloadContext, found: readonly (ObjectVers
   );
 }
 
-function newFile(entry: ObjectVersion | ObjectTrouble, id: number): SourceFile {
-  const trouble = isVersion(entry) ? null : entry.problem;
+function newFile(entry: ObjectVersion | ObjectFault, id: number): SourceFile {
+  const reason = isVersion(entry) ? null : entry.reason;
   const { etag, sizeBytes, lastModified } = isVersion(entry)
     ? entry
     : { etag: "", sizeBytes: 0, lastModified: "" };
@@ -195,8 +195,8 @@ function newFile(entry: ObjectVersion | ObjectTrouble, id: number): SourceFile {
     content: null,
     original: null,
     knownContent: false,
-    status: trouble === null ? null : "skipped",
-    reason: trouble,
+    status: reason === null ? null : "skipped",
+    reason,
     detail: null,
     rowsRead: 0,
     rowsAccepted: 0,

@@ -329,8 +329,8 @@ function failureOf(error: unknown): unknown {
     return new AccessError("Cannot go on: a permission of Deno is missing", { cause: error });
   }
   if (!(error instanceof ObjectError)) return wrapSystemError(error, "Cannot go on");
-  if (error.problem === "access_denied") return new AccessError(error.message, { cause: error.cause });
-  return new UnavailableError(`object_${error.problem}`, error.message, { cause: error.cause });
+  if (error.reason === "access_denied") return new AccessError(error.message, { cause: error.cause });
+  return new UnavailableError(`object_${error.reason}`, error.message, { cause: error.cause });
 }
 
 /** Gives the lease back and closes; a failure of that must not hide the first one. */

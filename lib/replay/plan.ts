@@ -146,13 +146,12 @@ export function leftOutOf(part: ReplayPart, error: unknown): LeftOut {
     };
   }
   if (!(error instanceof ObjectError)) throw error;
-  const { problem, message } = error;
-  const reason = problem === "vanished"
+  const reason = error.reason === "vanished"
     ? "object_missing"
-    : problem === "changed"
+    : error.reason === "changed"
     ? "object_changed"
-    : problem;
-  return { ...part, reason, detail: message };
+    : error.reason;
+  return { ...part, reason, detail: error.message };
 }
 
 /** A file, or its rejected rows, as it is listed. */

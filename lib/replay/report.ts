@@ -4,7 +4,7 @@
  * @module
  */
 import { ExitCode } from "../errors.ts";
-import type { ObjectProblem } from "../store/store.ts";
+import type { ObjectReason } from "../store/store.ts";
 import { summariseError } from "../report/summary.ts";
 import { countText, rowsText, visible } from "../text.ts";
 import { type Compact, tally } from "../report/compact.ts";
@@ -43,7 +43,7 @@ export type LeftOutReason =
   | "object_changed"
   /** The header of the archived file cannot be read. */
   | "unreadable_header"
-  | Exclude<ObjectProblem, "changed" | "vanished">;
+  | Exclude<ObjectReason, "changed" | "vanished">;
 
 /** Something that was asked for and is not put back. */
 export interface LeftOut extends ReplayPart {

@@ -103,7 +103,7 @@ async function carryOut(move: PendingMove, context: MoveContext): Promise<Settle
     return "done";
   } catch (error) {
     if (!(error instanceof ObjectError)) throw error;
-    if (error.problem === "changed" || error.problem === "vanished") {
+    if (error.reason === "changed" || error.reason === "vanished") {
       log.warn("Object {key} was replaced after it was loaded: it stays and is the next run's delivery", {
         key: move.from,
       });
@@ -126,7 +126,7 @@ async function copyToDestination(
     await store.copy(move.from, move.to, { ifMatch: move.etag });
     return true;
   } catch (error) {
-    if (!(error instanceof ObjectError) || !["changed", "vanished"].includes(error.problem)) throw error;
+    if (!(error instanceof ObjectError) || !["changed", "vanished"].includes(error.reason)) throw error;
   }
   // Source gone or replaced: a run that died between copy and delete, or a third party.
   const found = await store.head(move.to);

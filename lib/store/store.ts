@@ -17,7 +17,7 @@
  */
 
 /** Why one object could not be dealt with; also the reason of a `skipped` file. */
-export type ObjectProblem = "changed" | "vanished" | "access_denied" | "unhandled_key";
+export type ObjectReason = "changed" | "vanished" | "access_denied" | "unhandled_key";
 
 /** One object version. */
 export interface ObjectVersion {
@@ -32,11 +32,11 @@ export interface ObjectVersion {
 }
 
 /** An entry of a listing that cannot be read as an object. */
-export interface ObjectTrouble {
+export interface ObjectFault {
   /** The whole key as far as it can be told. */
   readonly key: string;
   /** What keeps it from being an object version. */
-  readonly problem: ObjectProblem;
+  readonly reason: ObjectReason;
 }
 
 /** What `put` takes: a few bytes, or a local file, which is never written to again: a folder may keep it by a link. */
@@ -50,7 +50,7 @@ export interface ObjectStore extends AsyncDisposable {
    * The objects whose key begins with `prefix`, in pages of at most {@linkcode LIST_PAGE_SIZE}, ordered by the bytes
    * of the key. Nothing under a missing prefix.
    */
-  list(prefix: string): AsyncIterable<(ObjectVersion | ObjectTrouble)[]>;
+  list(prefix: string): AsyncIterable<(ObjectVersion | ObjectFault)[]>;
   /** The object's version, or `null` where there is none. */
   head(key: string): Promise<ObjectVersion | null>;
   /** The bytes of exactly this version; fails while reading where the object changes under the reader. */
@@ -71,20 +71,20 @@ export const LIST_PAGE_SIZE = 1000;
 /** The failure of an operation on one object. */
 export class ObjectError extends Error {
   /** What kind of failure. */
-  readonly problem: ObjectProblem;
+  readonly reason: ObjectReason;
   /** The key that it happened on. */
   readonly key: string;
 
   /** `detail` completes the sentence `Cannot use KEY: …`. */
-  constructor(problem: ObjectProblem, key: string, detail: string, options?: ErrorOptions) {
+  constructor(reason: ObjectReason, key: string, detail: string, options?: ErrorOptions) {
     super(`Cannot use ${JSON.stringify(key)}: ${detail}`, options);
     this.name = "ObjectError";
-    this.problem = problem;
+    this.reason = reason;
     this.key = key;
   }
 }
 
 /** Whether an entry of a listing is an object that can be read. */
-export function isVersion(entry: ObjectVersion | ObjectTrouble): entry is ObjectVersion {
-  return !("problem" in entry);
+export function isVersion(entry: ObjectVersion | ObjectFault): entry is ObjectVersion {
+  return !("reason" in entry);
 }

@@ -170,14 +170,14 @@ async function fails(
   return error;
 }
 
-Deno.test("list() gives the mark of a folder as an object, and a key that has no spelling as a trouble", async () => {
+Deno.test("list() gives the mark of a folder as an object, and a key that has no spelling as a fault", async () => {
   await using under = await openFresh();
   await under.writeBehind("sales_data/", text(""));
   await under.writeBehind("sales_data/a.csv", text("x"));
   // versitygw lists it with a replacement character.
   await under.writeBehind("sales_data/\u0001.csv", text("x"));
   const entries = await listAll(under.store, "sales_data/");
-  assert.deepEqual(entries.map((entry) => [entry.key, isVersion(entry) || entry.problem]), [
+  assert.deepEqual(entries.map((entry) => [entry.key, isVersion(entry) || entry.reason]), [
     ["sales_data/", true],
     ["sales_data/\ufffd.csv", "unhandled_key"],
     ["sales_data/a.csv", true],
@@ -644,17 +644,17 @@ function listing(key: string, encoding: string): string {
     </Contents></ListBucketResult>`;
 }
 
-Deno.test("list() decodes keys, and gives those that cannot be as troubles, when the server encodes them", async () => {
+Deno.test("list() decodes keys, and gives those that cannot be as faults, when the server encodes them", async () => {
   const cases = [
     ["a+b%2Bc%01%F0%9F%98%80", "a b+c\u0001\u{1f600}", null],
     ["a%FFb", "a%FFb", "unhandled_key"],
     ["a//b", "a//b", "unhandled_key"],
     ["a/../b", "a/../b", "unhandled_key"],
   ] as const;
-  for (const [listed, key, problem] of cases) {
+  for (const [listed, key, reason] of cases) {
     await using under = await openAnswering(() => [200, listing(listed, "url")]);
     const version = { key, etag: "e", sizeBytes: 1, lastModified: "2023-04-01T02:00:00Z" };
-    assert.deepEqual(await listAll(under.store, ""), [problem ? { key, problem } : version]);
+    assert.deepEqual(await listAll(under.store, ""), [reason ? { key, reason } : version]);
   }
 });
 

@@ -242,8 +242,8 @@ Deno.test("downloadFile() fails for this object only, when it is another version
       ...{ id: 1, key: "a.csv", etag, sizeBytes, gzip: false, runFolder, maxFileBytes: MIB },
       signal: new AbortController().signal,
     };
-    const fails = (problem: string) => (error: unknown) =>
-      error instanceof ObjectError && error.problem === problem;
+    const fails = (reason: string) => (error: unknown) =>
+      error instanceof ObjectError && error.reason === reason;
     await test.step("another version", async () => {
       await Deno.writeFile(join(root, "a.csv"), TEXT);
       await assert.rejects(downloadFile(store, order), fails("changed"));

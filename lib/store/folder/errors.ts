@@ -4,7 +4,7 @@
  * @module
  */
 import { ConfigError, UnavailableError, wrapSystemError } from "../../errors.ts";
-import { ObjectError, type ObjectTrouble } from "../store.ts";
+import { ObjectError, type ObjectFault } from "../store.ts";
 
 /** What Deno puts in a file's name in place of bytes that are not UTF-8. */
 const REPLACEMENT = "\ufffd";
@@ -29,14 +29,14 @@ export function vanished(key: string): ObjectError {
 }
 
 /** What a listing says of an entry that failed: nothing where it has vanished, unless it only cannot be named. */
-export function* troubleOf(error: unknown, key: string): Generator<ObjectTrouble> {
+export function* faultOf(error: unknown, key: string): Generator<ObjectFault> {
   if (!(error instanceof ObjectError)) throw error;
-  if (error.problem !== "vanished") yield { key, problem: error.problem };
-  else if (key.includes(REPLACEMENT)) yield { key, problem: "unhandled_key" };
+  if (error.reason !== "vanished") yield { key, reason: error.reason };
+  else if (key.includes(REPLACEMENT)) yield { key, reason: "unhandled_key" };
 }
 
 /** What went wrong while reading or deleting, in the terms of the contract. */
-export function readProblem(error: unknown, key: string, root: string): unknown {
+export function wrapReadError(error: unknown, key: string, root: string): unknown {
   if (error instanceof ObjectError) return error;
   if (isMissing(error)) return vanished(key);
   if (codeOf(error) === "ENAMETOOLONG") return unhandled(key, "its path is too long");
@@ -49,7 +49,7 @@ export function readProblem(error: unknown, key: string, root: string): unknown 
 }
 
 /** What went wrong while writing, in the terms of the contract. */
-export function writeProblem(error: unknown, key: string, root: string): unknown {
+export function wrapWriteError(error: unknown, key: string, root: string): unknown {
   if (error instanceof ObjectError) return error;
   const action = `Cannot write ${JSON.stringify(key)} in ${root}`;
   if (codeOf(error) === "EXDEV") {

@@ -2,7 +2,7 @@
  * A folder as object store: a key is a path below the root, an object is a regular file.
  *
  * People and other programs put files there too. So an etag is the SHA-256 of the content and not a promise of
- * whoever wrote it, no symlink below the root is followed, and what cannot be an object is listed as a trouble.
+ * whoever wrote it, no symlink below the root is followed, and what cannot be an object is listed as a fault.
  *
  * @example
  * ```ts
@@ -35,22 +35,22 @@ import { PRIVATE_FOLDER, splitKey, splitPrefix } from "./key.ts";
 import {
   changed,
   codeOf,
+  faultOf,
   isMissing,
   noneIfMissing,
-  readProblem,
   takenOver,
-  troubleOf,
   unhandled,
   unlessMissing,
   vanished,
-  writeProblem,
+  wrapReadError,
+  wrapWriteError,
 } from "./errors.ts";
 import {
   LIST_PAGE_SIZE,
   ObjectError,
+  type ObjectFault,
   type ObjectSource,
   type ObjectStore,
-  type ObjectTrouble,
   type ObjectVersion,
 } from "../store.ts";
 
@@ -104,7 +104,7 @@ class FolderStore implements ObjectStore {
     this.#privateFolder = join(root, PRIVATE_FOLDER);
   }
 
-  async *list(prefix: string): AsyncGenerator<(ObjectVersion | ObjectTrouble)[]> {
+  async *list(prefix: string): AsyncGenerator<(ObjectVersion | ObjectFault)[]> {
     let page: Candidate[] = [];
     for await (const candidate of this.#candidates(prefix)) {
       page.push(candidate);
@@ -217,7 +217,7 @@ class FolderStore implements ObjectStore {
     try {
       folder = await this.#reading(prefix, () => Promise.resolve(this.#folderOf(prefix, parts)));
     } catch (error) {
-      return yield* troubleOf(error, prefix);
+      return yield* faultOf(error, prefix);
     }
     if (folder) yield* this.#walk(folder, prefix.slice(0, prefix.length - start.length), start);
   }
@@ -227,7 +227,7 @@ class FolderStore implements ObjectStore {
     try {
       entries = await this.#reading(parent, () => this.#entriesOf(folder, start));
     } catch (error) {
-      return yield* troubleOf(error, parent + start);
+      return yield* faultOf(error, parent + start);
     }
     // "a/" comes after "a.csv" and before "a0": a folder has the place of the keys in it.
     const sorted = entries
@@ -238,7 +238,7 @@ class FolderStore implements ObjectStore {
       const key = parent + name;
       const path = join(folder, name);
       // Two names with bytes that are not UTF-8 may have become the same.
-      if (name === previous || !isFile && !isDirectory) yield { key, problem: "unhandled_key" };
+      if (name === previous || !isFile && !isDirectory) yield { key, reason: "unhandled_key" };
       else if (isDirectory) yield* this.#walk(path, `${key}/`, "");
       else yield { key, path };
       previous = name;
@@ -246,15 +246,15 @@ class FolderStore implements ObjectStore {
   }
 
   /** A page of the listing, or none where all of it has vanished. */
-  async *#describe(candidates: Candidate[]): AsyncGenerator<(ObjectVersion | ObjectTrouble)[]> {
+  async *#describe(candidates: Candidate[]): AsyncGenerator<(ObjectVersion | ObjectFault)[]> {
     const page = await pMap(candidates, async (candidate) => {
-      if ("problem" in candidate) return [candidate];
+      if ("reason" in candidate) return [candidate];
       const { key, path } = candidate;
       try {
         const found = await this.#reading(key, () => this.#identify(path, key));
-        return found ? [found.version] : [...troubleOf(vanished(key), key)];
+        return found ? [found.version] : [...faultOf(vanished(key), key)];
       } catch (error) {
-        return [...troubleOf(error, key)];
+        return [...faultOf(error, key)];
       }
     }, { concurrency: HASH_CONCURRENCY });
     if (page.some((entries) => entries.length > 0)) yield page.flat();
@@ -402,7 +402,7 @@ class FolderStore implements ObjectStore {
     } catch (error) {
       if (ifAbsent && codeOf(error) === "EEXIST") return null;
       if (codeOf(error) === "ENOENT" && !lstatOrNull(temporary)) throw takenOver(key, this.name, error);
-      throw writeProblem(error, key, this.name);
+      throw wrapWriteError(error, key, this.name);
     } finally {
       if (lstatOrNull(temporary)) await removeAll(temporary);
       this.#temporaries.delete(temporary);
@@ -463,15 +463,15 @@ class FolderStore implements ObjectStore {
     }
   }
 
-  /** Does something with an object that is there, and names the problem where that fails. */
+  /** Does something with an object that is there, and wraps the error if that fails. */
   async #reading<T>(key: string, act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } catch (error) {
-      throw readProblem(error, key, this.name);
+      throw wrapReadError(error, key, this.name);
     }
   }
 }
 
 /** An entry of a listing that is not hashed yet. */
-type Candidate = { readonly key: string; readonly path: string } | ObjectTrouble;
+type Candidate = { readonly key: string; readonly path: string } | ObjectFault;

@@ -176,7 +176,7 @@ export function isUnexplained(error: unknown): boolean {
 }
 
 /** What went wrong with one object, in the terms of the contract. */
-export function objectProblem(error: unknown, action: ObjectAction): unknown {
+export function wrapObjectError(error: unknown, action: ObjectAction): unknown {
   const { kind, key, store } = action;
   const what = `Cannot ${kind === "write" ? "write" : "use"} ${JSON.stringify(key)} in ${store}`;
   if (!isFailure(error)) return error;
@@ -186,12 +186,12 @@ export function objectProblem(error: unknown, action: ObjectAction): unknown {
     const detail = `it is in an archive of ${store}, and has to be restored first`;
     return new ObjectError("access_denied", key, detail, { cause: reduced(error) });
   }
-  const problem = storeProblem(error, what);
+  const wrapped = wrapStoreError(error, what);
   if (kind === "read" && isRefusal(error)) {
     const detail = `access denied in ${store}${said(error)}; check the bucket's and the user's policy`;
     return new ObjectError("access_denied", key, detail, { cause: reduced(error) });
   }
-  if (problem !== error || statusOf(error) === undefined) return problem;
+  if (wrapped !== error || statusOf(error) === undefined) return wrapped;
   return unhandled(key, `${store} refuses it${said(error)}`, reduced(error));
 }
 
@@ -200,7 +200,7 @@ export function objectProblem(error: unknown, action: ObjectAction): unknown {
  *
  * @param action What was being done, as in `Cannot list "sales_data/" in s3://sales`.
  */
-export function storeProblem(error: unknown, action: string): unknown {
+export function wrapStoreError(error: unknown, action: string): unknown {
   if (!isFailure(error)) return error;
   const { name, code } = error;
   const status = statusOf(error);

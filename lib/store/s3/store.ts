@@ -52,17 +52,17 @@ import {
   isPassing,
   isUnexplained,
   type ObjectAction,
-  objectProblem,
-  storeProblem,
   takenOver,
   unlessGone,
   vanished,
+  wrapObjectError,
+  wrapStoreError,
 } from "./errors.ts";
 import {
   LIST_PAGE_SIZE,
+  type ObjectFault,
   type ObjectSource,
   type ObjectStore,
-  type ObjectTrouble,
   type ObjectVersion,
 } from "../store.ts";
 
@@ -154,11 +154,11 @@ class S3Store implements ObjectStore {
       await this.#client.send(new ListObjectsV2Command({ Bucket: this.#bucket, MaxKeys: 1 }), this.#abort());
     } catch (error) {
       // A policy may allow listing for some prefixes only.
-      if (!isDenied(error)) throw this.#storeProblem(error, `Cannot open ${this.name}`);
+      if (!isDenied(error)) throw this.#wrapStoreError(error, `Cannot open ${this.name}`);
     }
   }
 
-  async *list(prefix: string): AsyncGenerator<(ObjectVersion | ObjectTrouble)[]> {
+  async *list(prefix: string): AsyncGenerator<(ObjectVersion | ObjectFault)[]> {
     try {
       for await (const { Contents = [], EncodingType } of this.#pages(prefix)) {
         const options = { concurrency: KEY_CONCURRENCY };
@@ -166,7 +166,7 @@ class S3Store implements ObjectStore {
         if (page.length > 0) yield page;
       }
     } catch (error) {
-      throw this.#storeProblem(error, `Cannot list ${JSON.stringify(prefix)} in ${this.name}`);
+      throw this.#wrapStoreError(error, `Cannot list ${JSON.stringify(prefix)} in ${this.name}`);
     }
   }
 
@@ -213,7 +213,7 @@ class S3Store implements ObjectStore {
       return await this.#written(key, etag);
     } catch (error) {
       if (options?.ifAbsent && isOtherVersion(error)) return null;
-      throw this.#objectProblem(error, key, "write");
+      throw this.#wrapObjectError(error, key, "write");
     }
   }
 
@@ -250,7 +250,7 @@ class S3Store implements ObjectStore {
       const command = new DeleteObjectCommand({ ...this.#at(key), IfMatch: quoted(etag) });
       await this.#client.send(command, this.#abort());
     } catch (error) {
-      if (!isMissing(error)) throw this.#objectProblem(error, key, "read");
+      if (!isMissing(error)) throw this.#wrapObjectError(error, key, "read");
     }
   }
 
@@ -262,7 +262,7 @@ class S3Store implements ObjectStore {
         await this.#deleteAll(Contents.flatMap(({ Key = "" }) => decodeKey(Key, EncodingType) ?? []));
       }
     } catch (error) {
-      throw this.#storeProblem(
+      throw this.#wrapStoreError(
         error,
         `Cannot delete what is under ${JSON.stringify(prefix)} in ${this.name}`,
       );
@@ -295,13 +295,13 @@ class S3Store implements ObjectStore {
   }
 
   /** An entry of a listing in the terms of the contract. */
-  async #describe(entry: Listed, encoding: string | undefined): Promise<ObjectVersion | ObjectTrouble> {
+  async #describe(entry: Listed, encoding: string | undefined): Promise<ObjectVersion | ObjectFault> {
     const listed = entry.Key ?? "";
     const key = decodeKey(listed, encoding);
-    const trouble = { key: key ?? listed, problem: "unhandled_key" } as const;
+    const fault = { key: key ?? listed, reason: "unhandled_key" } as const;
     // Without an etag nothing could be done with it that is sure to be done with this version.
-    if (key === null || faultInListed(key) || !entry.ETag) return trouble;
-    if (isDoubtful(key, encoding) && await this.head(key) === null) return trouble;
+    if (key === null || faultInListed(key) || !entry.ETag) return fault;
+    if (isDoubtful(key, encoding) && await this.head(key) === null) return fault;
     return versionOf(key, { ...entry, ContentLength: entry.Size });
   }
 
@@ -541,7 +541,7 @@ class S3Store implements ObjectStore {
         this.#abort(),
       );
       const failed = Errors.find(({ Code }) => Code !== "NoSuchKey");
-      if (failed) throw this.#objectProblem(answerOf(failed), failed.Key ?? "", "write");
+      if (failed) throw this.#wrapObjectError(answerOf(failed), failed.Key ?? "", "write");
     }
     await pMap(keys.filter((key) => !fitsXml(key)), async (key) => {
       await this.#client.send(new DeleteObjectCommand(this.#at(key)), this.#abort());
@@ -556,23 +556,23 @@ class S3Store implements ObjectStore {
     return this.#signal ? { abortSignal: this.#signal } : {};
   }
 
-  /** Does something with an object that is there, and names the problem where that fails. */
+  /** Does something with an object that is there, and wraps the error if that fails. */
   async #reading<T>(key: string, act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } catch (error) {
-      throw this.#objectProblem(error, key, "read");
+      throw this.#wrapObjectError(error, key, "read");
     }
   }
 
-  #objectProblem(error: unknown, key: string, kind: ObjectAction["kind"]): unknown {
+  #wrapObjectError(error: unknown, key: string, kind: ObjectAction["kind"]): unknown {
     return this.#signal?.aborted
       ? this.#signal.reason
-      : objectProblem(error, { kind, key, store: this.name });
+      : wrapObjectError(error, { kind, key, store: this.name });
   }
 
-  #storeProblem(error: unknown, action: string): unknown {
-    return this.#signal?.aborted ? this.#signal.reason : storeProblem(error, action);
+  #wrapStoreError(error: unknown, action: string): unknown {
+    return this.#signal?.aborted ? this.#signal.reason : wrapStoreError(error, action);
   }
 }
 

@@ -164,16 +164,16 @@ Deno.test("every operation refuses a symlink, wherever in the path it is and whe
     await rejects("unhandled_key", () => put(store, key, "x"), key);
     await rejects("unhandled_key", () => store.put(key, { bytes: text("x") }, { ifAbsent: true }), key);
   }
-  const problems = (await listAll(store, "")).map((entry) => [entry.key, isVersion(entry) || entry.problem]);
-  assert.deepEqual(problems, [
+  const entries = (await listAll(store, "")).map((entry) => [entry.key, isVersion(entry) || entry.reason]);
+  assert.deepEqual(entries, [
     ["inside/dangling", "unhandled_key"],
     ["inside/in.csv", "unhandled_key"],
     ["inside/out.csv", "unhandled_key"],
     ["inside/real.csv", true],
     ["out", "unhandled_key"],
   ]);
-  assert.deepEqual(await listAll(store, "out/"), [{ key: "out/", problem: "unhandled_key" }]);
-  assert.deepEqual(await listAll(store, "out/sec"), [{ key: "out/sec", problem: "unhandled_key" }]);
+  assert.deepEqual(await listAll(store, "out/"), [{ key: "out/", reason: "unhandled_key" }]);
+  assert.deepEqual(await listAll(store, "out/sec"), [{ key: "out/sec", reason: "unhandled_key" }]);
   await rejects("unhandled_key", () => store.sweep("out/"));
   await store.sweep("inside/");
   await store.sweep("ou");
@@ -181,7 +181,7 @@ Deno.test("every operation refuses a symlink, wherever in the path it is and whe
   assert.deepEqual(await namesIn(outside.root), ["secret.csv"]);
 });
 
-Deno.test("list() gives troubles in their place, when names or kinds cannot be objects", async () => {
+Deno.test("list() gives faults in their place, when names or kinds cannot be objects", async () => {
   await using under = await openTemporary();
   const { root, store } = under;
   await shell(
@@ -195,7 +195,7 @@ Deno.test("list() gives troubles in their place, when names or kinds cannot be o
     printf x > "$(printf 'no\\377folder/x')"
     printf x > z.csv`,
   );
-  const found = (await listAll(store, "")).map((entry) => [entry.key, isVersion(entry) || entry.problem]);
+  const found = (await listAll(store, "")).map((entry) => [entry.key, isVersion(entry) || entry.reason]);
   assert.deepEqual(found, [
     ["a-fifo", "unhandled_key"],
     ["dir/bad\ufffd", true],
@@ -225,7 +225,7 @@ Deno.test("list() leaves out what has vanished, when files go while it is read",
   assert.deepEqual(keys, left);
 });
 
-Deno.test("list() gives a trouble and then another etag, when a file grows and then stops", async () => {
+Deno.test("list() gives a fault and then another etag, when a file grows and then stops", async () => {
   await using under = await openTemporary();
   const { root, store } = under;
   const path = join(root, "growing.csv");
@@ -237,7 +237,7 @@ Deno.test("list() gives a trouble and then another etag, when a file grows and t
   const writer = new Deno.Command("sh", { args: ["-c", `while :; do printf x >> ${path}; done`] }).spawn();
   try {
     while ((await Deno.stat(path)).size === before.sizeBytes);
-    assert.deepEqual(await listAll(store, ""), [{ key: "growing.csv", problem: "changed" }]);
+    assert.deepEqual(await listAll(store, ""), [{ key: "growing.csv", reason: "changed" }]);
     await rejects("changed", () => store.head("growing.csv"));
     await rejects("changed", () => store.delete("growing.csv", { ifMatch: before.etag }));
   } finally {
@@ -475,7 +475,7 @@ Deno.test("operations say who may not do what, when file modes forbid it", {
       };
       const answers = {};
       for (const [name, act] of Object.entries(attempts)) {
-        await act().catch((error) => answers[name] = [error.name, error.problem, error.message]);
+        await act().catch((error) => answers[name] = [error.name, error.reason, error.message]);
       }
       answers.list = await list("in/");
       answers.lists = await list("private/");
@@ -486,12 +486,12 @@ Deno.test("operations say who may not do what, when file modes forbid it", {
     const { list, lists, below, ...failures } = JSON.parse(
       new TextDecoder().decode(stdout) || new TextDecoder().decode(stderr),
     );
-    assert.deepEqual(list.map((entry: { key: string; problem?: string }) => [entry.key, entry.problem]), [
+    assert.deepEqual(list.map((entry: { key: string; reason?: string }) => [entry.key, entry.reason]), [
       ["in/open.csv", undefined],
       ["in/secret.csv", "access_denied"],
     ]);
-    assert.deepEqual(lists, [{ key: "private/", problem: "access_denied" }]);
-    assert.deepEqual(below, [{ key: "private/x", problem: "access_denied" }]);
+    assert.deepEqual(lists, [{ key: "private/", reason: "access_denied" }]);
+    assert.deepEqual(below, [{ key: "private/x", reason: "access_denied" }]);
     const answers = Object.fromEntries(
       Object.entries<string[]>(failures).map(([name, [kind, problem]]) => [name, problem ?? kind]),
     );

@@ -15,7 +15,7 @@ import type { BeginContext } from "../run/context.ts";
 import { readHeader } from "../csv/header.ts";
 import { type Database, LINES_PAGE } from "../database/database.ts";
 import type { RejectedFile } from "../database/records.ts";
-import { wrapSystemError } from "../errors.ts";
+import { codeOf, wrapSystemError } from "../errors.ts";
 import { classifyName } from "../run/landing.ts";
 import { LineSet } from "./line_set.ts";
 import { readRejects } from "../contract/reject_file.ts";
@@ -91,7 +91,7 @@ async function fetchHeader({ key, destination }: RejectedFile, context: BeginCon
   const bytes = await readArchived(destination, context);
   const isGzip = classifyName(key.slice(config.prefixes.source.length)) === "gzip";
   const header = await readHeader(isGzip ? unpack(bytes) : bytes, config.csv).catch((error) => {
-    if (!(error instanceof Error && "code" in error && String(error.code).startsWith("Z_"))) throw error;
+    if (!codeOf(error)?.startsWith("Z_")) throw error;
     throw new LeftOutError("object_changed", `${destination} is not a whole gzip file`, { cause: error });
   });
   if (header === null) {

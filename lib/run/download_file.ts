@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
-import { wrapSystemError } from "../errors.ts";
+import { codeOf, messageOf, wrapSystemError } from "../errors.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { SourceFile } from "../source_file.ts";
 
@@ -118,9 +118,8 @@ async function unpack(source: string, target: string, order: DownloadOrder): Pro
     }
   } catch (error) {
     // zlib's own errors have codes like Z_DATA_ERROR; anything else is of the disk or the signal.
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    if (!code.startsWith("Z_")) throw error;
-    return { kind: "bad", detail: error instanceof Error ? error.message : code };
+    if (!codeOf(error)?.startsWith("Z_")) throw error;
+    return { kind: "bad", detail: messageOf(error) };
   } finally {
     gunzip.destroy();
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ConfigError, UnavailableError, wrapSystemError } from "../../errors.ts";
+import { codeOf, ConfigError, UnavailableError, wrapSystemError } from "../../errors.ts";
 import { ObjectError, type ObjectFault } from "../store.ts";
 
 /** What Deno puts in a file's name in place of bytes that are not UTF-8. */
@@ -67,11 +67,6 @@ export function takenOver(key: string, root: string, cause: unknown): Unavailabl
       "wait until that one is over, and run again",
     { cause },
   );
-}
-
-/** The system's code of a failure, as in `ENOENT`. */
-export function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
 /** Whether the path, or a folder in it, is missing. */

@@ -4,7 +4,8 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { changed, codeOf, unhandled, unlessMissing } from "./errors.ts";
+import { codeOf } from "../../errors.ts";
+import { changed, unhandled, unlessMissing } from "./errors.ts";
 import type { ObjectVersion } from "../store.ts";
 
 /** Bytes that are read at a time. */

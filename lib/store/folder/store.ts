@@ -16,7 +16,7 @@ import { randomUUID } from "node:crypto";
 import { rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import pMap from "p-map";
-import { ConfigError, wrapSystemError } from "../../errors.ts";
+import { codeOf, ConfigError, wrapSystemError } from "../../errors.ts";
 import {
   type Content,
   contentOf,
@@ -34,7 +34,6 @@ import {
 import { PRIVATE_FOLDER, splitKey, splitPrefix } from "./key.ts";
 import {
   changed,
-  codeOf,
   faultOf,
   isMissing,
   noneIfMissing,

@@ -54,7 +54,7 @@ const CONFINED: readonly { use: RegExp; what: string; files: readonly string[] }
     what: "randomness",
     // The folder store names its temporary files by chance, so that two writers of one key cannot meet; no result
     // depends on the name.
-    files: [COMPOSITION_ROOT, "lib/store/folder/store.ts"],
+    files: [COMPOSITION_ROOT, "lib/store/folder/durable.ts"],
   },
 ];
 
@@ -224,7 +224,7 @@ const SAMPLES: readonly { name: string; modules: Record<string, string>; says: s
       "lib/command/command.ts":
         'import { env } from "node:process"; Deno.exit(); Date.now(); new Date(); crypto.randomUUID();',
       "lib/output/terminal.ts": 'import * as logtape from "@logtape/logtape"; console.error(logtape);',
-      "lib/store/folder/store.ts":
+      "lib/store/folder/durable.ts":
         'import { log } from "../log.ts"; export const name = crypto.randomUUID() + log;',
       "lib/instant.ts":
         "// Date.now() is said in a comment only.\nexport const day = new Date(0), text = 'Deno.env';",

@@ -1,5 +1,5 @@
 /**
- * What can go wrong with a file, in the terms of the store's contract.
+ * The errors of files in the terms of the store's contract.
  *
  * @module
  */
@@ -28,15 +28,24 @@ export function vanished(key: string): ObjectError {
   return new ObjectError("vanished", key, "it is not there any more");
 }
 
-/** What a listing says of an entry that failed: nothing where it has vanished, unless it only cannot be named. */
+/** What a listing says of an entry with an error: nothing if it has vanished, unless only its name cannot be told. */
 export function* faultOf(error: unknown, key: string): Generator<ObjectFault> {
   if (!(error instanceof ObjectError)) throw error;
   if (error.reason !== "vanished") yield { key, reason: error.reason };
   else if (key.includes(REPLACEMENT)) yield { key, reason: "unhandled_key" };
 }
 
-/** What went wrong while reading or deleting, in the terms of the contract. */
-export function wrapReadError(error: unknown, key: string, root: string): unknown {
+/** Does something with an object that is there, and wraps the error if that fails. */
+export async function reading<T>(key: string, root: string, act: () => T | Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw wrapReadError(error, key, root);
+  }
+}
+
+/** The error for an object that was to be read or deleted, in the terms of the contract. */
+function wrapReadError(error: unknown, key: string, root: string): unknown {
   if (error instanceof ObjectError) return error;
   if (isMissing(error)) return vanished(key);
   if (codeOf(error) === "ENAMETOOLONG") return unhandled(key, "its path is too long");
@@ -48,7 +57,7 @@ export function wrapReadError(error: unknown, key: string, root: string): unknow
   return wrapSystemError(error, `Cannot read or delete ${JSON.stringify(key)} in ${root}`);
 }
 
-/** What went wrong while writing, in the terms of the contract. */
+/** The error for an object that was to be written, in the terms of the contract. */
 export function wrapWriteError(error: unknown, key: string, root: string): unknown {
   if (error instanceof ObjectError) return error;
   const action = `Cannot write ${JSON.stringify(key)} in ${root}`;
@@ -74,12 +83,12 @@ export function isMissing(error: unknown): boolean {
   return codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR";
 }
 
-/** Throws every failure but that of a missing path. */
+/** Throws every error but that of a missing path. */
 export function unlessMissing(error: unknown): void {
   if (!isMissing(error)) throw error;
 }
 
-/** Nothing where the path is missing; throws every other failure. */
+/** Nothing if the path is missing; throws every other error. */
 export function noneIfMissing(error: unknown): [] {
   unlessMissing(error);
   return [];

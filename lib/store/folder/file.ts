@@ -1,10 +1,9 @@
 /**
- * The files of the folder store: read and hashed as one version, written so that they survive a power cut.
+ * The files of the folder store, read and hashed as one version.
  *
  * @module
  */
 import { createHash } from "node:crypto";
-import { codeOf } from "../../errors.ts";
 import { changed, unhandled, unlessMissing } from "./errors.ts";
 import type { ObjectVersion } from "../store.ts";
 
@@ -15,7 +14,7 @@ const CHUNK_BYTES = 1024 * 1024;
  * Files up to this size are read and written at once. Handing an operation to another thread costs more than reading so
  * much; only an fsync is always worth it.
  */
-const SMALL_BYTES = 64 * 1024;
+export const SMALL_BYTES = 64 * 1024;
 
 /** Bytes to be written. */
 export interface Content {
@@ -85,26 +84,6 @@ export class FileReader implements Content, Disposable {
   }
 }
 
-/**
- * Gives the file a second link, which survives a power cut, when all of it has been read; copies its bytes where no link
- * can be made.
- */
-export async function link(reader: FileReader, path: string, openedMs: number): Promise<Deno.FileInfo> {
-  while (await reader.next());
-  await reader.sync();
-  try {
-    Deno.linkSync(reader.path, path);
-    return reader.info;
-  } catch (error) {
-    // Another file system, or one without links, or somebody else's file.
-    if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EOPNOTSUPP"].includes(String(codeOf(error)))) throw error;
-  }
-  using again = FileReader.open(reader.path, reader.key, openedMs);
-  const info = await fill(path, again);
-  if (again.etag !== reader.etag) throw changed(reader.key);
-  return info;
-}
-
 /** Opens the file that was inspected; `null` where something else, perhaps a symlink, has its path since. */
 export function openSame(
   path: string,
@@ -122,25 +101,6 @@ export function openSame(
   if (reader.info.dev === inspected.dev && reader.info.ino === inspected.ino) return reader;
   reader[Symbol.dispose]();
   return null;
-}
-
-/** Writes a new file that survives a power cut. */
-export async function fill(path: string, content: Content): Promise<Deno.FileInfo> {
-  using file = Deno.openSync(path, { write: true, createNew: true });
-  for (let chunk = await content.next(); chunk; chunk = await content.next()) {
-    for (let offset = 0; offset < chunk.length;) {
-      const rest = chunk.subarray(offset);
-      offset += rest.length > SMALL_BYTES ? await file.write(rest) : file.writeSync(rest);
-    }
-  }
-  await file.sync();
-  return file.statSync();
-}
-
-/** Makes the entries of a folder survive a power cut. */
-export async function sync(folder: string): Promise<void> {
-  using file = Deno.openSync(folder);
-  await file.sync();
 }
 
 /** Deletes a file or a folder with all that is in it, where it is there. */

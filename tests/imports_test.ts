@@ -14,7 +14,7 @@ const COMPOSITION_ROOT = "lib/command/command.ts";
 
 /** Each driver package with the only files that may import it, which must do so. */
 const DRIVERS: Readonly<Record<string, readonly string[]>> = {
-  "@aws-sdk/client-s3": ["lib/store/s3/store.ts"],
+  "@aws-sdk/client-s3": ["lib/store/s3/bucket.ts", "lib/store/s3/client.ts"],
   "@duckdb/node-api": ["lib/duckdb/duckdb.ts"],
   mysql2: ["lib/database/mysql/connection.ts"],
 };

@@ -20,7 +20,7 @@ import {
 import { dirname, join } from "node:path";
 import pMap from "p-map";
 import { Secret } from "../../lib/secrets/secret.ts";
-import type { S3Config } from "../../lib/store/s3/store.ts";
+import type { S3Config } from "../../lib/store/s3/client.ts";
 import { goProgram } from "../support/programs.ts";
 import { freePort } from "./free_port.ts";
 

@@ -5,7 +5,11 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { within } from "./limits.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { plainMd5 } from "./answer.ts";
+import type { Bucket } from "./bucket.ts";
+import { damaged } from "./errors.ts";
+import { type S3Limits, within } from "./limits.ts";
 
 /** One answer with bytes of the object. */
 export interface Body {
@@ -29,6 +33,42 @@ export interface BodySource {
   wait(attempt: number, error: unknown): Promise<void>;
   /** Makes the error for bytes that are not the object's. */
   damaged(detail: string, cause?: unknown): Error;
+}
+
+/** One version in a bucket, and how patiently it is read. */
+export interface VersionSource {
+  /** The whole key. */
+  readonly key: string;
+  /** Without quotes. */
+  readonly etag: string;
+  /** Deadlines, and how often the rest of a body is asked for. */
+  readonly limits: S3Limits;
+}
+
+/** Reads a version from a bucket. */
+export function bodySource(bucket: Bucket, { key, etag, limits }: VersionSource): BodySource {
+  const { maxResumes, resumeDelayMs, silenceTimeoutMs } = limits;
+  const damage = (detail: string, cause?: unknown) => damaged(key, bucket.name, detail, cause);
+  return {
+    silenceTimeoutMs,
+    open: async (start) => {
+      const range = start > 0 ? { range: `bytes=${start}-` } : {};
+      const { stream, ...answer } = await bucket.get(key, { etag, ...range });
+      const { ContentLength: sizeBytes, ContentRange = "" } = answer;
+      if (sizeBytes === undefined || start > 0 && !ContentRange.startsWith(`bytes ${start}-`)) {
+        stream.destroy();
+        throw damage("the server does not say which bytes it sends");
+      }
+      const chunks = stream[Symbol.asyncIterator]();
+      return { chunks, sizeBytes, md5: plainMd5(answer), close: () => stream.destroy() };
+    },
+    wait: async (attempt, error) => {
+      bucket.signal?.throwIfAborted();
+      if (attempt > maxResumes) throw damage(`it broke off ${attempt} times`, error);
+      await sleep(resumeDelayMs * 2 ** (attempt - 1), undefined, { signal: bucket.signal });
+    },
+    damaged: damage,
+  };
 }
 
 /**

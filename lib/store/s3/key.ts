@@ -21,7 +21,7 @@ const REPLACEMENT = "\ufffd";
  *
  * @throws {ObjectError} `unhandled_key`.
  */
-export function checkKey(key: string): void {
+export function requireKey(key: string): void {
   const fault = faultIn(key);
   if (fault) throw unhandled(key, fault);
 }

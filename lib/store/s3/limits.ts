@@ -44,6 +44,9 @@ export const S3_LIMITS: S3Limits = {
   maxBuffers: 8,
 };
 
+/** Requests for one key each at a time, if a listing or a sweep needs them. */
+export const KEY_CONCURRENCY = 8;
+
 /**
  * What the promise gives, if it does so in time. The handler of the SDK has deadlines of its own, but keeps none where
  * Deno (2.9) has found a kept connection closed, and sent the request again on another one without telling.

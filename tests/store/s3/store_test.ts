@@ -5,12 +5,12 @@ import fc from "fast-check";
 import { AccessError, ConfigError, PipelineError, UnavailableError } from "../../../lib/errors.ts";
 import { type Body, BodyReader } from "../../../lib/store/s3/body.ts";
 import {
-  checkKey,
   copySource,
   decodeKey,
   faultInListed,
   fitsXml,
   isDoubtful,
+  requireKey,
 } from "../../../lib/store/s3/key.ts";
 import { plainMd5, versionOf } from "../../../lib/store/s3/answer.ts";
 import { Slots, within } from "../../../lib/store/s3/limits.ts";
@@ -27,7 +27,7 @@ import {
 } from "../../../lib/store/s3/errors.ts";
 import { ObjectError } from "../../../lib/store/store.ts";
 
-Deno.test("checkKey() refuses keys that a server may take for others, and no other ones", () => {
+Deno.test("requireKey() refuses keys that a server may take for others, and no other ones", () => {
   const refused = [
     "",
     "/",
@@ -44,7 +44,7 @@ Deno.test("checkKey() refuses keys that a server may take for others, and no oth
     "x".repeat(1025),
   ];
   for (const key of [...refused, "\u00e9".repeat(513)]) {
-    assert.throws(() => checkKey(key), (error) => {
+    assert.throws(() => requireKey(key), (error) => {
       assert.ok(error instanceof ObjectError);
       assert.equal(error.reason, "unhandled_key");
       assert.equal(error.key, key);
@@ -52,7 +52,7 @@ Deno.test("checkKey() refuses keys that a server may take for others, and no oth
     }, JSON.stringify(key.slice(0, 20)));
   }
   for (const key of ["a", "...a/b..", "a b+c%", "line\nend", "\u0001", "\u{1f600}/x", "x".repeat(1024)]) {
-    checkKey(key);
+    requireKey(key);
   }
 });
 

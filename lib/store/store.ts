@@ -31,11 +31,11 @@ export interface ObjectVersion {
   readonly lastModified: string;
 }
 
-/** An entry of a listing that cannot be read as an object. */
+/** An entry of a listing that is no object that can be read. */
 export interface ObjectFault {
   /** The whole key as far as it can be told. */
   readonly key: string;
-  /** What keeps it from being an object version. */
+  /** Why it is no object version. */
   readonly reason: ObjectReason;
 }
 
@@ -44,18 +44,18 @@ export type ObjectSource = { readonly file: string } | { readonly bytes: Uint8Ar
 
 /** The contract that every object store keeps; see the module's head. */
 export interface ObjectStore extends AsyncDisposable {
-  /** For messages: a folder or a bucket, without credentials. */
+  /** The store's name for messages: a folder or a bucket, without credentials. */
   readonly name: string;
   /**
    * The objects whose key begins with `prefix`, in pages of at most {@linkcode LIST_PAGE_SIZE}, ordered by the bytes
-   * of the key. Nothing under a missing prefix.
+   * of the key. Nothing if the prefix is missing.
    */
   list(prefix: string): AsyncIterable<(ObjectVersion | ObjectFault)[]>;
-  /** The object's version, or `null` where there is none. */
+  /** The object's version, or `null` if there is none. */
   head(key: string): Promise<ObjectVersion | null>;
-  /** The bytes of exactly this version; fails while reading where the object changes under the reader. */
+  /** The bytes of exactly this version; reading them fails with `changed` if the object changes meanwhile. */
   get(key: string, options: { ifMatch: string }): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
-  /** Writes an object; `null` with `ifAbsent` where the key is taken. */
+  /** Writes an object; `null` with `ifAbsent` if the key is taken. */
   put(key: string, source: ObjectSource, options?: { ifAbsent?: boolean }): Promise<ObjectVersion | null>;
   /** Copies exactly this version within the store. */
   copy(from: string, to: string, options: { ifMatch: string }): Promise<ObjectVersion>;
@@ -68,11 +68,11 @@ export interface ObjectStore extends AsyncDisposable {
 /** Keys in a page of a listing, as in S3 (ListObjectsV2, API reference: "up to 1,000"). */
 export const LIST_PAGE_SIZE = 1000;
 
-/** The failure of an operation on one object. */
+/** What is thrown if one object cannot be dealt with, and the others can. */
 export class ObjectError extends Error {
-  /** What kind of failure. */
+  /** Why it cannot be dealt with. */
   readonly reason: ObjectReason;
-  /** The key that it happened on. */
+  /** The object's whole key. */
   readonly key: string;
 
   /** `detail` completes the sentence `Cannot use KEY: …`. */

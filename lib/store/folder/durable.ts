@@ -97,6 +97,7 @@ export class DurableWriter {
   sync(folder: string): Promise<void> {
     const { waiting, running = Promise.resolve() } = this.#syncs.get(folder) ?? {};
     if (waiting) return waiting;
+    // The running one may have passed by what is new: only one that begins later covers that.
     const begun = running.then(() => {
       const done = syncFolder(folder);
       const settled = done.catch(() => {}).then(() => {

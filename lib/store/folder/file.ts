@@ -31,7 +31,7 @@ export function contentOf(bytes: Uint8Array): Content {
   return { next: () => Promise.resolve(chunks.pop() ?? null), etag };
 }
 
-/** The bytes of a file as it was when it was opened, hashed as they pass; fails where it changes meanwhile. */
+/** The bytes of a file as it was when it was opened, hashed as they pass; reading fails if the file changes meanwhile. */
 export class FileReader implements Content, Disposable {
   /** The hash of all bytes; empty before they have been read. */
   etag = "";
@@ -84,7 +84,7 @@ export class FileReader implements Content, Disposable {
   }
 }
 
-/** Opens the file that was inspected; `null` where something else, perhaps a symlink, has its path since. */
+/** Opens the file that was inspected; `null` if something else, perhaps a symlink, has its path since. */
 export function openSame(
   path: string,
   key: string,
@@ -103,12 +103,12 @@ export function openSame(
   return null;
 }
 
-/** Deletes a file or a folder with all that is in it, where it is there. */
+/** Deletes a file or a folder with all that is in it, if it is there. */
 export async function removeAll(path: string): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch(unlessMissing);
 }
 
-/** What the path is, without following a symlink; `null` where it is missing. */
+/** What is at the path, without following a symlink; `null` if nothing is. */
 export function lstatOrNull(path: string): Deno.FileInfo | null {
   try {
     return Deno.lstatSync(path);
@@ -118,7 +118,7 @@ export function lstatOrNull(path: string): Deno.FileInfo | null {
   }
 }
 
-/** The regular file at the path; `null` where there is nothing or a folder. Refuses everything else. */
+/** The regular file at the path; `null` if there is nothing or a folder. Refuses everything else. */
 export function inspect(path: string, key: string): Deno.FileInfo | null {
   const info = lstatOrNull(path);
   if (!info || info.isDirectory) return null;
@@ -126,7 +126,7 @@ export function inspect(path: string, key: string): Deno.FileInfo | null {
   throw unhandled(key, info.isSymlink ? "it is a symlink, and none is followed" : "it is no regular file");
 }
 
-/** Another one when the file is written to or replaced, as far as the clocks tell. */
+/** A text that changes when the file is written to or replaced, as far as the clocks tell. */
 export function stampOf({ dev, ino, size, mtime, ctime }: Deno.FileInfo): string {
   return [dev, ino, size, Number(mtime), Number(ctime)].join(" ");
 }

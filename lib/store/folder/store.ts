@@ -37,7 +37,7 @@ const HASH_CONCURRENCY = 4;
  * Opens the folder at `path`.
  *
  * @param nowMs The wall clock, in milliseconds since 1970.
- * @throws {ConfigError} `store_missing`, where there is no such folder.
+ * @throws {ConfigError} `store_missing` if there is no such folder.
  */
 export async function openFolderStore(path: string, nowMs: () => number): Promise<ObjectStore> {
   try {

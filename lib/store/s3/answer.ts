@@ -8,9 +8,9 @@ import type { ObjectVersion } from "../store.ts";
 
 /** What answers say of an object. */
 export interface ObjectAnswer {
-  /** In quotes. */
+  /** Its etag, in quotes. */
   readonly ETag?: string | undefined;
-  /** Bytes. */
+  /** Its size in bytes. */
   readonly ContentLength?: number | undefined;
   /** When it was written. */
   readonly LastModified?: Date | undefined;
@@ -26,9 +26,9 @@ export interface ListedPage {
 
 /** What a listing says of an object. */
 export interface ListedAnswer extends Pick<ObjectAnswer, "ETag" | "LastModified"> {
-  /** Encoded, if the page says so. */
+  /** Its key, encoded if the page says so. */
   readonly Key?: string | undefined;
-  /** Bytes. */
+  /** Its size in bytes. */
   readonly Size?: number | undefined;
 }
 
@@ -54,13 +54,13 @@ export interface Description {
   readonly CacheControl?: string | undefined;
   /** What a browser does with it. */
   readonly ContentDisposition?: string | undefined;
-  /** As `gzip`. */
+  /** How its bytes are packed, as in `gzip`. */
   readonly ContentEncoding?: string | undefined;
-  /** As `en`. */
+  /** The language of its text, as in `en`. */
   readonly ContentLanguage?: string | undefined;
-  /** As `text/csv`. */
+  /** What its bytes are, as in `text/csv`. */
   readonly ContentType?: string | undefined;
-  /** The writer's own. */
+  /** The writer's own fields. */
   readonly Metadata?: Record<string, string> | undefined;
 }
 
@@ -74,9 +74,9 @@ export function descriptionOf(head: Description): Description {
 export interface KeyAnswer {
   /** The whole key. */
   readonly Key?: string | undefined;
-  /** As the name of an error. */
+  /** What is wrong, as the name of an error. */
   readonly Code?: string | undefined;
-  /** For people. */
+  /** The same for people. */
   readonly Message?: string | undefined;
 }
 
@@ -97,7 +97,7 @@ export function unquoted(etag: string): string {
 
 /** What tells whether an etag is a checksum. */
 export interface EtagAnswer {
-  /** In quotes. */
+  /** The object's etag, in quotes. */
   readonly ETag?: string | undefined;
   /** How the object is encrypted; left out: by the server's own keys. */
   readonly ServerSideEncryption?: string | undefined;

@@ -41,15 +41,15 @@ import type { Piece } from "./pieces.ts";
 export interface Upload {
   /** The key of the object that it becomes. */
   readonly key: string;
-  /** The server's name for it. */
+  /** The server's name for the upload. */
   readonly id: string | undefined;
 }
 
 /** What a server says of a part. */
 export interface SentPart {
-  /** In quotes. */
+  /** The part's etag, in quotes. */
   readonly ETag?: string | undefined;
-  /** Base64; left out if the server has made none. */
+  /** The part's checksum in base64; left out if the server has made none. */
   readonly ChecksumCRC32?: string | undefined;
 }
 
@@ -64,14 +64,14 @@ const CHECKSUM = { ChecksumAlgorithm: "CRC32", ChecksumType: "FULL_OBJECT" } as 
 
 /** See the module's head. Keys are taken as they are. */
 export class Bucket implements Disposable {
-  /** For messages. */
+  /** The bucket's name for messages, with its server. */
   readonly name: string;
   /** Aborts all requests. */
   readonly signal: AbortSignal | undefined;
   readonly #bucket: string;
   readonly #client: S3Client;
 
-  /** Sends nothing yet. A signal aborts all requests; what was asked for then fails with its reason. */
+  /** Sends nothing yet. A signal aborts all requests, which then fail with its reason. */
   constructor(
     config: S3Config,
     { signal, ...options }: ClientOptions & { signal?: AbortSignal | undefined },

@@ -54,7 +54,7 @@ export function openClient(config: S3Config, { limits, learnSecret }: ClientOpti
     retryMode: "standard",
     maxAttempts: limits.maxAttempts,
     requestChecksumCalculation: "WHEN_SUPPORTED",
-    // A connection of its own for every large request, and a wait on servers that do not know it.
+    // Else every large request asks first, on a connection of its own, and waits for servers that do not know that.
     expectContinueHeader: false,
     requestHandler: {
       connectionTimeout: limits.connectTimeoutMs,
@@ -63,7 +63,7 @@ export function openClient(config: S3Config, { limits, learnSecret }: ClientOpti
       httpsAgent: agent,
     },
   } as S3ClientConfig);
-  // Within the SDK's own retries, which then send the request again.
+  // This runs within the SDK's own retries, which then send the request again.
   client.middlewareStack.add((next) => async (args) => {
     try {
       return await within(limits.answerTimeoutMs, next(args));
@@ -75,7 +75,7 @@ export function openClient(config: S3Config, { limits, learnSecret }: ClientOpti
   return client;
 }
 
-/** Tells the secrets of whatever the client signs with, each time that it gets them: those of a role change. */
+/** Tells what the client signs with each time that it gets it: the secrets of a role change. */
 function learnCredentials({ config }: S3Client, learn: (value: string) => void): void {
   const provide = config.credentials;
   config.credentials = async (options) => {

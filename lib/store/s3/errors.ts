@@ -27,7 +27,7 @@ interface RawError extends Error {
 
 /** What was being done with an object. */
 export interface ObjectAction {
-  /** Reading, copying and deleting fail for the one object; writing fails for the store. */
+  /** A read, copy or delete that is denied concerns the one object; a write that is denied concerns the store. */
   readonly kind: "read" | "write";
   /** The whole key. */
   readonly key: string;

@@ -1,8 +1,8 @@
 /**
  * An S3 bucket as object store: Amazon's, or one of a server that speaks its protocol.
  *
- * The servers differ in what they do with conditions and unusual keys. So nothing here relies on a condition that one
- * of them ignores without a look of its own, and a key that one of them would take for another is refused.
+ * The servers differ in what they do with conditions and unusual keys. So the store looks for itself before it relies on
+ * a condition that one of them ignores, and refuses a key that one of them would take for another.
  *
  * @example
  * ```ts ignore
@@ -35,9 +35,9 @@ import { Uploads } from "./upload.ts";
 
 /** What the store is opened with besides its configuration. */
 export interface S3Options extends Pick<ClientOptions, "learnSecret"> {
-  /** Aborts all requests; what was asked for then fails with its reason. */
+  /** Aborts all requests, which then fail with its reason. */
   readonly signal?: AbortSignal | undefined;
-  /** In place of {@linkcode S3_LIMITS}, for tests. */
+  /** What tests put in place of {@linkcode S3_LIMITS}. */
   readonly limits?: Partial<S3Limits> | undefined;
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { basename, dirname } from "node:path";
+import { writeAll } from "./bytes.ts";
 import { AccessError, UnavailableError, wrapSystemError } from "./errors.ts";
 
 /**
@@ -74,7 +75,7 @@ async function putInPlace(
   try {
     {
       using file = await open();
-      for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+      await writeAll(file, bytes);
       await file.sync();
     }
     await Deno.rename(temporary, path);

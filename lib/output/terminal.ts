@@ -7,6 +7,7 @@
  * @module
  */
 import { format } from "node:util";
+import { writeAllSync } from "../bytes.ts";
 import type { Redactor } from "../secrets/redactor.ts";
 
 /** Where lines for people and results for programs go. */
@@ -46,7 +47,7 @@ export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): T
   let bar = "";
   const write = (text: string) => {
     try {
-      writeAll(Deno.stderr, text);
+      writeText(Deno.stderr, text);
     } catch {
       // Nobody reads stderr any more (a closed pipe): the run itself must go on.
     }
@@ -66,10 +67,10 @@ export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): T
       bar = shown;
     },
     print(text) {
-      writeAll(Deno.stdout, redactor.redact(text));
+      writeText(Deno.stdout, redactor.redact(text));
     },
     printJson(value) {
-      writeAll(Deno.stdout, JSON.stringify(redactor.redactValue(value), null, 1) + "\n");
+      writeText(Deno.stdout, JSON.stringify(redactor.redactValue(value), null, 1) + "\n");
     },
   };
 }
@@ -89,9 +90,8 @@ export function redirectConsole(say: (level: ConsoleLevel, message: string) => v
   }
 }
 
-function writeAll(output: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let written = 0; written < bytes.length;) written += output.writeSync(bytes.subarray(written));
+function writeText(output: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  writeAllSync(output, new TextEncoder().encode(text));
 }
 
 function terminalColumns(): number {

@@ -9,17 +9,17 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
 import type { BeginContext } from "../run/context.ts";
 import { readHeader } from "../csv/header.ts";
 import { type Database, LINES_PAGE } from "../database/database.ts";
 import type { RejectedFile } from "../database/records.ts";
-import { codeOf, wrapSystemError } from "../errors.ts";
+import { writeAll } from "../bytes.ts";
+import { wrapSystemError } from "../errors.ts";
+import { gunzip, GzipError } from "../gzip.ts";
 import { classifyName } from "../run/landing.ts";
 import { LineSet } from "./line_set.ts";
 import { readRejects } from "../contract/reject_file.ts";
-import { LeftOutError, readArchived, type ReplayOrder } from "./plan.ts";
+import { findArchived, LeftOutError, readArchived, type ReplayOrder } from "./plan.ts";
 
 /** A file of rows in the run's folder. */
 export interface ComposedRows {
@@ -88,10 +88,11 @@ export async function composeRows(
 /** The header of the archived source file, which is not read any further. */
 async function fetchHeader({ key, destination }: RejectedFile, context: BeginContext): Promise<string> {
   const { config } = context;
-  const bytes = await readArchived(destination, context);
+  const { etag: ifMatch, sizeBytes } = await findArchived(destination, context);
+  const bytes = await context.store.get(destination, { ifMatch });
   const isGzip = classifyName(key.slice(config.prefixes.source.length)) === "gzip";
-  const header = await readHeader(isGzip ? unpack(bytes) : bytes, config.csv).catch((error) => {
-    if (!codeOf(error)?.startsWith("Z_")) throw error;
+  const header = await readHeader(isGzip ? gunzip(bytes, sizeBytes) : bytes, config.csv).catch((error) => {
+    if (!(error instanceof GzipError)) throw error;
     throw new LeftOutError("object_changed", `${destination} is not a whole gzip file`, { cause: error });
   });
   if (header === null) {
@@ -100,18 +101,6 @@ async function fetchHeader({ key, destination }: RejectedFile, context: BeginCon
   // Without its BOM, unless the text itself begins with one, which would be taken for it.
   const isBom = header.subarray(0, BOM.length).equals(BOM);
   return `${isBom ? BOM : ""}${header}`;
-}
-
-async function* unpack(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  // Node's gunzip, unlike DecompressionStream, reads all members of a file.
-  const gunzip = createGunzip();
-  const source = Readable.from(bytes).on("error", (error) => gunzip.destroy(error));
-  try {
-    for await (const chunk of source.pipe(gunzip)) yield chunk;
-  } finally {
-    source.destroy();
-    gunzip.destroy();
-  }
 }
 
 /** The lines of a file that were put back before. */
@@ -155,7 +144,7 @@ class TextWriter implements AsyncDisposable {
     const bytes = Buffer.from(this.#pending);
     this.#pending = "";
     this.#hash.update(bytes);
-    for (let written = 0; written < bytes.length;) written += await this.#file.write(bytes.subarray(written));
+    await writeAll(this.#file, bytes);
   }
 
   /** Of what has been flushed; to be asked for once. */

@@ -5,8 +5,9 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { createGunzip } from "node:zlib";
-import { codeOf, messageOf, wrapSystemError } from "../errors.ts";
+import { writeAll } from "../bytes.ts";
+import { wrapSystemError } from "../errors.ts";
+import { gunzip, GzipError } from "../gzip.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { SourceFile } from "../source_file.ts";
 
@@ -92,60 +93,24 @@ type Unpacked =
   | { readonly kind: "too_large" }
   | { readonly kind: "bad"; readonly detail: string };
 
-/** Unpacks a gzip file, of one member or several, and stops where it grows beyond the limit. */
+/** Unpacks a gzip file, and stops where it grows beyond the limit. */
 async function unpack(source: string, target: string, order: DownloadOrder): Promise<Unpacked> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
-  using input = await Deno.open(source);
-  const packedBytes = (await input.stat()).size;
-  // Node's gunzip, unlike DecompressionStream, reads all members of a file.
-  const gunzip = createGunzip();
   try {
+    using input = await Deno.open(source);
     using file = await Deno.open(`${target}.part`, { write: true, create: true, truncate: true });
-    // No bytes are no member: an empty file, not a broken one.
-    if (packedBytes > 0) {
-      // Only now: an error that comes before the loop listens would end the process.
-      feed(input, gunzip).catch((error) => gunzip.destroy(error));
-      for await (const chunk of gunzip as AsyncIterable<Uint8Array>) {
-        order.signal.throwIfAborted();
-        sizeBytes += chunk.length;
-        if (sizeBytes > order.maxFileBytes) return { kind: "too_large" };
-        hash.update(chunk);
-        await writeAll(file, chunk);
-      }
-      // Bytes that are no member are refused, but zeros, and whatever follows them, are left unread.
-      if (gunzip.bytesWritten < packedBytes) return { kind: "bad", detail: "bytes after its last member" };
+    for await (const chunk of gunzip(input.readable, (await input.stat()).size)) {
+      order.signal.throwIfAborted();
+      sizeBytes += chunk.length;
+      if (sizeBytes > order.maxFileBytes) return { kind: "too_large" };
+      hash.update(chunk);
+      await writeAll(file, chunk);
     }
   } catch (error) {
-    // zlib's own errors have codes like Z_DATA_ERROR; anything else is of the disk or the signal.
-    if (!codeOf(error)?.startsWith("Z_")) throw error;
-    return { kind: "bad", detail: messageOf(error) };
-  } finally {
-    gunzip.destroy();
+    if (!(error instanceof GzipError)) throw error;
+    return { kind: "bad", detail: error.message };
   }
   await Deno.rename(`${target}.part`, target);
   return { kind: "whole", sha256: hash.digest("hex") };
-}
-
-/** Writes a file's bytes into a stream no faster than it takes them. */
-async function feed(
-  input: Deno.FsFile,
-  output: NodeJS.WritableStream & { destroyed: boolean },
-): Promise<void> {
-  for await (const chunk of input.readable) {
-    if (output.destroyed) return;
-    if (output.write(chunk)) continue;
-    await new Promise<void>((resolve) => {
-      const resume = () => {
-        output.off("drain", resume).off("close", resume);
-        resolve();
-      };
-      output.on("drain", resume).on("close", resume);
-    });
-  }
-  output.end();
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
 }

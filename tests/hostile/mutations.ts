@@ -347,9 +347,9 @@ const MUTATIONS: readonly Mutation[] = [
   // Deliveries.
   {
     what: "bytes after an archive are not looked at",
-    file: "lib/run/download_file.ts",
-    search: "if (gunzip.bytesWritten < packedBytes)",
-    replacement: "if (packedBytes < 0)",
+    file: "lib/gzip.ts",
+    search: "if (unpacking.bytesWritten < sizeBytes)",
+    replacement: "if (sizeBytes < 0)",
   },
   {
     what: "content that was rejected is not judged again",

@@ -8,6 +8,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
+import { writeAll, writeAllSync } from "../../bytes.ts";
 import { codeOf } from "../../errors.ts";
 import { changed, takenOver, unhandled, wrapWriteError } from "./errors.ts";
 import { type Content, FileReader, lstatOrNull, removeAll, SMALL_BYTES } from "./file.ts";
@@ -131,10 +132,8 @@ export class DurableWriter {
 export async function fill(path: string, content: Content): Promise<Written> {
   using file = Deno.openSync(path, { write: true, createNew: true });
   for (let chunk = await content.next(); chunk; chunk = await content.next()) {
-    for (let offset = 0; offset < chunk.length;) {
-      const rest = chunk.subarray(offset);
-      offset += rest.length > SMALL_BYTES ? await file.write(rest) : file.writeSync(rest);
-    }
+    if (chunk.length > SMALL_BYTES) await writeAll(file, chunk);
+    else writeAllSync(file, chunk);
   }
   await file.sync();
   return { info: file.statSync(), etag: content.etag };

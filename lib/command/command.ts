@@ -31,8 +31,8 @@ import { openProgress } from "../output/progress.ts";
 import { Redactor } from "../secrets/redactor.ts";
 import { readSecret } from "../secrets/prompt.ts";
 import { Session, type World } from "./session.ts";
-import { openFolderStore } from "../store/folder/store.ts";
-import { ObjectError, type ObjectStore } from "../store/store.ts";
+import { openStore, storeBackend } from "../store/open.ts";
+import { ObjectError } from "../store/store.ts";
 import { NO_RUN, renderSummary, summarise, summariseError, summariseFailure } from "../report/summary.ts";
 import { NO_TELEMETRY, openTelemetry, type Telemetry } from "../telemetry/telemetry.ts";
 import { openTerminal, redirectConsole, type Terminal } from "../output/terminal.ts";
@@ -135,7 +135,7 @@ export async function main(task: Task, parts: Partial<World> = {}): Promise<neve
     process.terminationLog = flags.terminationLog ?? null;
     process.telemetry = await openTelemetry(position, redactor);
     const log = await openLog(lines, flags.logLevel);
-    const world = { ...realWorld(redactor), ...parts };
+    const world = { ...realWorld(), ...parts };
     const progress = openProgress(terminal, log, world.monotonic);
     const options = {
       configPath: task.config ?? configPathOf(flags),
@@ -375,7 +375,7 @@ function readEnv(variable: string): string | undefined {
   return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
-function realWorld(redactor: Redactor): World {
+function realWorld(): World {
   const newId = () => crypto.randomUUID();
   return {
     env: (name) => Deno.env.get(name),
@@ -384,8 +384,7 @@ function realWorld(redactor: Redactor): World {
     newId,
     holder: `process ${Deno.pid}`,
     giveUpRights,
-    openStore: (config, options) =>
-      openStore(config, { ...options, learnSecret: (value) => redactor.add(value) }),
+    openStore,
     openDatabase: (config, options) => openDatabase(config, { ...options, newId }),
     openEngine: openDuckdbEngine,
   };
@@ -393,23 +392,8 @@ function realWorld(redactor: Redactor): World {
 
 const RIGHTS = ["env", "sys", "net"] as const;
 
-/**
- * Gives up, for this process and for good, what only other configurations need: a folder and a DuckDB file need no
- * network, and only S3's default chain looks into the environment again.
- */
+/** Gives up, for this process and for good, the rights that only other kinds of stores and databases need. */
 function giveUpRights({ store, database }: Config): void {
-  const needed = [...store.kind === "s3" ? RIGHTS : [], ...databaseBackend(database).needs];
+  const needed = [...storeBackend(store).needs, ...databaseBackend(database).needs];
   for (const name of RIGHTS) if (!needed.includes(name)) Deno.permissions.revokeSync({ name });
-}
-
-// The driver of S3 is loaded where it is used only: that takes longer than a small night.
-
-/** Opens the configured store; `learnSecret` gets the secrets that S3 finds by itself. */
-export async function openStore(
-  config: Config["store"],
-  options: { signal: AbortSignal; learnSecret?: (value: string) => void },
-): Promise<ObjectStore> {
-  if (config.kind === "folder") return await openFolderStore(config.path, Date.now);
-  const { openS3Store } = await import("../store/s3/store.ts");
-  return await openS3Store(config, options);
 }

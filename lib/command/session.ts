@@ -33,6 +33,7 @@ import {
   writeManifest,
 } from "../run/manifest.ts";
 import type { Position } from "../output/position.ts";
+import { openStore, storeBackend } from "../store/open.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { newRunId, noteStart, runFolder, WorkDir } from "../run/workdir.ts";
@@ -52,7 +53,7 @@ export interface World {
   /** Called with the configuration before anything else is opened: the process may give up what that has no use for. */
   giveUpRights(config: Config): void;
   /** Opens the configured store. */
-  openStore(config: Config["store"], options: { signal: AbortSignal }): Promise<ObjectStore>;
+  readonly openStore: typeof openStore;
   /** Opens the configured database. */
   openDatabase(
     config: Config["database"],
@@ -366,13 +367,18 @@ export class Session implements AsyncDisposable {
   }
 
   async #openStore(config: Config): Promise<ObjectStore> {
-    const { log, signal } = this.#stage;
-    if (config.store.kind === "s3" && this.#telemetry.tracesRequests) {
+    const { log, redactor, signal } = this.#stage;
+    const surroundings = {
+      now: this.#world.now,
+      learnSecret: (value: string) => redactor.add(value),
+      signal,
+    };
+    if (storeBackend(config.store).sendsRequests && this.#telemetry.tracesRequests) {
       log.warn(
         "Requests to S3 are traced with their URLs: set OTEL_TRACES_SAMPLER=parentbased_always_on to leave them out",
       );
     }
-    return this.#store ??= this.#open.use(await this.#world.openStore(config.store, { signal }));
+    return this.#store ??= this.#open.use(await this.#world.openStore(config.store, surroundings));
   }
 
   async #openDatabase(config: Config, workDir: string): Promise<Database> {
@@ -408,5 +414,5 @@ function requireSameStores(frozen: Config, manifest: Manifest): void {
 }
 
 function placesOf({ store, database }: Config): { store: unknown; database: unknown } {
-  return { store, database: databaseBackend(database).placeOf(database) };
+  return { store: storeBackend(store).placeOf(store), database: databaseBackend(database).placeOf(database) };
 }

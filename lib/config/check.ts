@@ -6,10 +6,9 @@
 import { dirname, resolve } from "node:path";
 import { valueAt } from "./freeze.ts";
 import { configFault, loadConfig, type LoadedConfig } from "./load.ts";
-import { type Config, SECRET_FIELDS } from "./schema.ts";
+import { type Config, pathFields, SECRET_FIELDS } from "./schema.ts";
 import type { ConfigWorld, ValueOrigin } from "./values.ts";
 import { findRuleFault } from "../contract/rules.ts";
-import { databaseBackend } from "../database/open.ts";
 import type { Engine } from "../engine/engine.ts";
 import { LEAST_SECRET_CHARACTERS } from "../secrets/redactor.ts";
 import { REDACTED, Secret } from "../secrets/secret.ts";
@@ -54,11 +53,11 @@ export async function checkConfig(
     const fault = await findRuleFault(config.contract, engine);
     if (fault) throw await configFault(file, fault.path, fault.what);
   }
-  for (const field of databaseBackend(config.database).files) {
-    const path = valueAt(config.database, field);
+  for (const field of pathFields(config, "files")) {
+    const path = valueAt(config, field);
     if (typeof path !== "string") continue;
     await Deno.readTextFile(path).catch(async () => {
-      throw await configFault(file, ["database", ...field.split(".")], `cannot read the file ${path}`);
+      throw await configFault(file, field.split("."), `cannot read the file ${path}`);
     });
   }
   const leaves = [...leavesOf(config)];

@@ -7,6 +7,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
+import { storeBackend } from "../store/open.ts";
 import { type Config, configSchema } from "./schema.ts";
 
 /** Parts of a configuration that say where things are. What else is encrypted, stages need and write as it is. */
@@ -24,7 +25,8 @@ export function freezeConfig(
 ): Config {
   // On the way through JSON secrets lose their values.
   let frozen = configSchema.parse(JSON.parse(JSON.stringify(config)));
-  if (frozen.store.kind === "s3") delete frozen.store.credentials;
+  // Each stage may have an account of its own.
+  frozen.store = storeBackend(frozen.store).placeOf(frozen.store);
   for (const path of encrypted.filter((path) => PLACES.test(path))) {
     const value = valueAt(frozen, path);
     if (typeof value !== "string") continue;

@@ -8,12 +8,12 @@
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
 import { type ConfigDocument, findValue, problem, readDocument } from "./document.ts";
-import { type Config, configSchema, SECRET_FIELDS } from "./schema.ts";
-import { databaseBackend } from "../database/open.ts";
+import { type Config, configSchema, pathFields, SECRET_FIELDS } from "./schema.ts";
 import { freezeConfig, setValueAt, valueAt } from "./freeze.ts";
 import { type ConfigWorld, resolveValues, type ValueOrigin } from "./values.ts";
 import { ConfigError } from "../errors.ts";
 import type { Redactor } from "../secrets/redactor.ts";
+import { storeBackend } from "../store/open.ts";
 
 /** A configuration that was read and checked. */
 export interface LoadedConfig {
@@ -24,14 +24,6 @@ export interface LoadedConfig {
   /** Where each value that the file gives came from, by its path, its parts joined with dots. */
   readonly origins: ReadonlyMap<string, ValueOrigin>;
 }
-
-/** Where the AWS default chain finds secrets in the environment (AWS SDKs reference guide, "Settings reference"). */
-const AWS_SECRETS = [
-  "AWS_ACCESS_KEY_ID",
-  "AWS_SECRET_ACCESS_KEY",
-  "AWS_SESSION_TOKEN",
-  "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-];
 
 /**
  * Loads and checks a configuration file.
@@ -48,15 +40,13 @@ export async function loadConfig(path: string, world: ConfigWorld): Promise<Load
     throw new ConfigError("invalid_config", lines.join("\n"));
   }
   const { $schema: _, ...config } = parsed.data;
-  const { store } = config;
   const base = dirname(document.path);
   config.workDir = resolve(base, config.workDir);
-  if (store.kind === "folder") store.path = resolve(base, store.path);
-  for (const field of databaseBackend(config.database).paths) {
-    const given = valueAt(config.database, field);
-    if (typeof given === "string") setValueAt(config.database, field, resolve(base, given));
+  for (const field of pathFields(config, "paths")) {
+    const given = valueAt(config, field);
+    if (typeof given === "string") setValueAt(config, field, resolve(base, given));
   }
-  if (store.kind === "s3" && store.credentials === undefined) addAwsSecrets(world);
+  for (const name of storeBackend(config.store).secretVariables(config.store)) addVariable(name, world);
   const encrypted = [...origins].flatMap(([path, { keyIndex }]) => keyIndex === undefined ? [] : path);
   addDerivedSecrets(config, encrypted, world.redactor);
   return { config, freeze: (runId) => freezeConfig(config, { encrypted, runId }), origins };
@@ -102,13 +92,11 @@ function addDerivedSecrets(config: Config, encrypted: readonly string[], redacto
   }
 }
 
-function addAwsSecrets({ env, redactor }: ConfigWorld): void {
-  for (const name of AWS_SECRETS) {
-    try {
-      redactor.add(env(name) ?? "");
-    } catch {
-      // May not be read: then nobody else in this process can read it either.
-    }
+function addVariable(name: string, { env, redactor }: ConfigWorld): void {
+  try {
+    redactor.add(env(name) ?? "");
+  } catch {
+    // May not be read: then nobody else in this process can read it either.
   }
 }
 

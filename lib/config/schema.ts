@@ -7,41 +7,17 @@
 import { z } from "zod";
 import { contractSchema, csvSchema } from "../contract/schema.ts";
 import { databaseSchema } from "../database/config.ts";
-import { DATABASE_SECRETS } from "../database/open.ts";
-import { secretField } from "../secrets/field.ts";
+import { DATABASE_SECRETS, databaseBackend } from "../database/open.ts";
+import { storeSchema } from "../store/config.ts";
+import { STORE_SECRETS, storeBackend } from "../store/open.ts";
 
 const text = z.string().min(1);
 
 /** The fields that are secrets by themselves, wherever their values come from. */
 export const SECRET_FIELDS: readonly string[] = [
-  "store.credentials.accessKeyId",
-  "store.credentials.secretAccessKey",
-  "store.credentials.sessionToken",
+  ...STORE_SECRETS.map((field) => `store.${field}`),
   ...DATABASE_SECRETS.map((field) => `database.${field}`),
 ];
-
-const endpoint = z.url({ protocol: /^https?$/, abort: true }).refine((url) => {
-  const { username, password, search, hash } = new URL(url);
-  return username + password + search + hash === "";
-}, "must be scheme, host and port only; accounts go into store.credentials");
-
-const folderStore = z.strictObject({
-  kind: z.literal("folder"),
-  path: text.describe("Folder that holds the objects, relative to this file."),
-});
-
-const s3Store = z.strictObject({
-  kind: z.literal("s3"),
-  bucket: text,
-  region: text.optional(),
-  endpoint: endpoint.optional().describe("For S3-compatible servers."),
-  forcePathStyle: z.boolean().default(false),
-  credentials: z.strictObject({
-    accessKeyId: secretField(text),
-    secretAccessKey: secretField(text),
-    sessionToken: secretField(text).optional(),
-  }).optional().describe("Left out: the AWS default chain (environment, profile, IRSA, Pod Identity)."),
-});
 
 const prefix = z.string().regex(
   /^(?!\.{1,2}\/)[^/\0]+\/(?:(?!\.{1,2}\/)[^/\0]+\/)*$/,
@@ -78,7 +54,7 @@ const prefixes = z.strictObject({
  */
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
-  store: z.discriminatedUnion("kind", [folderStore, s3Store]),
+  store: storeSchema,
   database: databaseSchema,
   workDir: text.default("../data/work"),
   prefixes: prefixes.prefault({}),
@@ -114,6 +90,14 @@ export const configSchema = z.strictObject({
 export type Config = Omit<ReturnType<typeof configSchema.parse>, "$schema">;
 /** Where things are in the store; each ends in a slash. */
 export type Prefixes = Config["prefixes"];
+
+/** The fields of store and database that are paths, or those of them that name a file: as in `database.tls.caFile`. */
+export function pathFields({ store, database }: Config, which: "paths" | "files"): string[] {
+  return [
+    ...storeBackend(store)[which].map((field) => `store.${field}`),
+    ...databaseBackend(database)[which].map((field) => `database.${field}`),
+  ];
+}
 
 /** JSON Schema of the configuration file, as text with a final line end. */
 export function configJsonSchema(): string {

@@ -6,6 +6,7 @@
 import type { Config } from "../config/schema.ts";
 import { databaseBackend } from "../database/open.ts";
 import { exitCodeOf, messageOf, PipelineError } from "../errors.ts";
+import { storeBackend } from "../store/open.ts";
 import { destinations } from "../run/landing.ts";
 import type { Manifest } from "../run/manifest.ts";
 import type { SourceFile } from "../source_file.ts";
@@ -218,7 +219,7 @@ function fileLines(files: readonly FileSummary[]): string[] {
 }
 
 function placeLines(summary: Summary, { store, database, prefixes }: Config): string[] {
-  const where = store.kind === "folder" ? store.path : `s3://${store.bucket}`;
+  const where = storeBackend(store).nameOf(store);
   const tables = databaseBackend(database).nameOf(database);
   const lines = [`Store    ${where}`];
   if (summary.rows.accepted > 0) {

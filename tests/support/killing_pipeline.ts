@@ -8,8 +8,9 @@
  * @module
  */
 import { DuckDBConnection } from "@duckdb/node-api";
-import { main, openStore, type Task } from "../../lib/command/command.ts";
+import { main, type Task } from "../../lib/command/command.ts";
 import { openDatabase } from "../../lib/database/open.ts";
+import { openStore } from "../../lib/store/open.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 import { replayTask } from "../../tasks/replay.ts";

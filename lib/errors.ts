@@ -151,7 +151,7 @@ export function wrapByRule<Thrown>(
   rules: readonly ErrorRule<Thrown>[],
   thrown: Thrown,
   action: string,
-  cause: Error,
+  cause: unknown,
 ): PipelineError | null {
   const rule = rules.find(({ matches }) => matches(thrown));
   if (rule === undefined) return null;

@@ -7,9 +7,11 @@ import { dirname } from "node:path";
 import {
   AccessError,
   ConfigError,
+  type ErrorRule,
   messageOf,
   PipelineError,
   UnavailableError,
+  wrapByRule,
   wrapSystemError,
 } from "../../errors.ts";
 
@@ -19,26 +21,25 @@ const IN_USE = /could not set lock|conflicting lock|being used by another proces
 const TOO_LARGE =
   /\b(Out of Range Error: Overflow|Conversion Error: .*(out of range|could not cast value))/is;
 
-/** Why a file could not be opened, by DuckDB's text; the first that matches counts. */
-const OPEN_FAULTS: readonly {
-  readonly matches: RegExp;
-  readonly error: (message: string, options: ErrorOptions) => PipelineError;
-  readonly text: (path: string) => string;
-}[] = [
+/** Why a file could not be opened, by DuckDB's text and the file's path. */
+const OPEN_FAULTS: readonly ErrorRule<{ readonly said: string; readonly path: string }>[] = [
   {
-    matches: /permission denied/i,
-    error: (message, options) => new AccessError(message, options),
-    text: () => "access denied",
+    matches: ({ said }) => /permission denied/i.test(said),
+    Class: AccessError,
+    text: "access denied",
   },
   {
-    matches: /no such file|does not exist|cannot open file/i,
-    error: (message, options) => new ConfigError("database_missing", message, options),
-    text: (path) => `the folder ${dirname(path)} must exist, and for a dry run the file too`,
+    matches: ({ said }) => /no such file|does not exist|cannot open file/i.test(said),
+    Class: ConfigError,
+    code: "database_missing",
+    text: ({ path }) => `the folder ${dirname(path)} must exist, and for a dry run the file too`,
   },
   {
-    matches: /not a valid duckdb database file|unable to read|storage version|is a directory/i,
-    error: (message, options) => new ConfigError("not_a_database", message, options),
-    text: () => "it is not a DuckDB database file that this version can read",
+    matches: ({ said }) =>
+      /not a valid duckdb database file|unable to read|storage version|is a directory/i.test(said),
+    Class: ConfigError,
+    code: "not_a_database",
+    text: "it is not a DuckDB database file that this version can read",
   },
 ];
 
@@ -65,11 +66,9 @@ export function databaseInUse(error: unknown, path: string): PipelineError {
 
 /** The error of a file that cannot be opened; as it is if nothing is known of it. */
 export function openError(error: unknown, path: string): unknown {
-  const said = messageOf(error);
-  const fault = OPEN_FAULTS.find(({ matches }) => matches.test(said));
-  return fault
-    ? fault.error(`Cannot open the database ${path}: ${fault.text(path)}`, { cause: error })
-    : wrapSystemError(error, `Cannot open the database ${path}`);
+  const action = `Cannot open the database ${path}`;
+  return wrapByRule(OPEN_FAULTS, { said: messageOf(error), path }, action, error) ??
+    wrapSystemError(error, action);
 }
 
 /** The error of a query, which may be one already. */

@@ -8,7 +8,14 @@
  *
  * @module
  */
-import { AccessError, ConfigError, DataError, UnavailableError } from "../../errors.ts";
+import {
+  AccessError,
+  ConfigError,
+  DataError,
+  type ErrorRule,
+  UnavailableError,
+  wrapByRule,
+} from "../../errors.ts";
 
 /** What can be done about a fault. */
 export type FaultKind =
@@ -122,48 +129,43 @@ export function isTooLarge(error: unknown): boolean {
   return error instanceof MysqlFault && [1264, 1690].includes(error.number);
 }
 
-/** What a fault means for the run; the first that matches counts. */
-type Meaning =
-  & { readonly matches: (fault: MysqlFault) => boolean }
-  & (
-    | { readonly Class: typeof AccessError }
-    | {
-      readonly Class: typeof ConfigError | typeof DataError | typeof UnavailableError;
-      readonly code: string;
-    }
-  )
-  & {
-    /** What is wrong, and what to do about it. */
-    readonly text: string | ((address: MysqlAddress, fault: MysqlFault) => string);
-  };
+/** A fault, and the database that it is of. */
+interface Case {
+  readonly fault: MysqlFault;
+  readonly address: MysqlAddress;
+}
+
+type Matches = ErrorRule<Case>["matches"];
 
 /** Matches some of the server's numbers. */
-const numbered = (...numbers: readonly number[]): Meaning["matches"] => ({ number }) =>
-  numbers.includes(number);
-const ofKind = (wanted: FaultKind): Meaning["matches"] => ({ kind }) => kind === wanted;
-const called = (wanted: string): Meaning["matches"] => ({ symbol }) => symbol === wanted;
+const numbered = (...numbers: readonly number[]): Matches => ({ fault }) => numbers.includes(fault.number);
+const ofKind = (wanted: FaultKind): Matches => ({ fault }) => fault.kind === wanted;
+const called = (wanted: string): Matches => ({ fault }) => fault.symbol === wanted;
 
-const MEANINGS: readonly Meaning[] = [
+/** What a fault means for the run. */
+const MEANINGS: readonly ErrorRule<Case>[] = [
   {
     matches: called("NotCapable"),
     Class: AccessError,
-    text: ({ host, port }) => `the process may not use the network; run it with --allow-net=${host}:${port}`,
+    text: ({ address: { host, port } }) =>
+      `the process may not use the network; run it with --allow-net=${host}:${port}`,
   },
   {
     matches: numbered(1045, 1698, 1130, 1820, 1862, 3118, 3159, 3879, 4150, 4151),
     Class: AccessError,
-    text: ({ user }) => `the server refused the account ${user}; check database.user and database.password`,
+    text: ({ address: { user } }) =>
+      `the server refused the account ${user}; check database.user and database.password`,
   },
   {
     matches: numbered(1044),
     Class: AccessError,
-    text: ({ user, database }) =>
+    text: ({ address: { user, database } }) =>
       `the account ${user} lacks any privilege on ${database}, or there is no such database; see the grants in the README`,
   },
   {
     matches: numbered(...DENIED),
     Class: AccessError,
-    text: ({ user }, { grant }) =>
+    text: ({ address: { user }, fault: { grant } }) =>
       `the account ${user} lacks the privilege ${grant ?? "for it"}; see the grants in the README`,
   },
   {
@@ -182,7 +184,7 @@ const MEANINGS: readonly Meaning[] = [
     matches: called("bad certificate"),
     Class: ConfigError,
     code: "tls_refused",
-    text: ({ host }) =>
+    text: ({ address: { host } }) =>
       `the server's certificate is not from a known authority or not for ${host}; ` +
       "correct database.host or database.tls.caFile",
   },
@@ -223,10 +225,10 @@ const MEANINGS: readonly Meaning[] = [
     text: "the server did not answer in time; run again later",
   },
   {
-    matches: ({ kind, symbol }) => kind === "lost" || /^E[A-Z]+$/.test(symbol),
+    matches: ({ fault: { kind, symbol } }) => kind === "lost" || /^E[A-Z]+$/.test(symbol),
     Class: UnavailableError,
     code: "database_unavailable",
-    text: (_, { symbol }) => `the server cannot be reached or went away (${symbol}); run again later`,
+    text: ({ fault: { symbol } }) => `the server cannot be reached or went away (${symbol}); run again later`,
   },
   {
     matches: ofKind("missing_table"),
@@ -253,12 +255,6 @@ const MEANINGS: readonly Meaning[] = [
 export function describeFault(thrown: unknown, action: string, address: MysqlAddress): unknown {
   if (!(thrown instanceof MysqlFault)) return thrown;
   const cannot = `Cannot ${action} in the database ${address.database} on ${address.host}:${address.port}`;
-  const options = { cause: thrown };
-  const meaning = MEANINGS.find(({ matches }) => matches(thrown));
-  if (!meaning) return new Error(`${cannot}: the server answered ${thrown.message}`, options);
-  const { text } = meaning;
-  const message = `${cannot}: ${typeof text === "string" ? text : text(address, thrown)}`;
-  return "code" in meaning
-    ? new meaning.Class(meaning.code, message, options)
-    : new meaning.Class(message, options);
+  return wrapByRule(MEANINGS, { fault: thrown, address }, cannot, thrown) ??
+    new Error(`${cannot}: the server answered ${thrown.message}`, { cause: thrown });
 }

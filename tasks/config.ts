@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type Action, mainOf } from "../lib/command/command.ts";
+import { type Action, mainOf } from "../lib/command/toolbox.ts";
 import { checkConfig, renderReport } from "../lib/config/check.ts";
 import { decryptField, encryptField, rotateValues } from "../lib/config/edit.ts";
 import { configJsonSchema } from "../lib/config/schema.ts";

@@ -7,7 +7,7 @@
 import { parse } from "csv-parse/sync";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import { Duckdb, type Row } from "../lib/duckdb/duckdb.ts";
 import type { Session } from "../lib/command/session.ts";
 import { pipeline } from "./pipeline.ts";

@@ -9,7 +9,7 @@
 import pMap from "p-map";
 import { join } from "node:path";
 import { checkBinding, checkRunsKnown } from "../lib/run/binding.ts";
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import type { DownloadContext } from "../lib/run/context.ts";
 import { findRuleFault } from "../lib/contract/rules.ts";
 import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import type { RemoteContext } from "../lib/run/context.ts";
 import { drainMoves } from "../lib/run/moves.ts";
 

@@ -8,7 +8,7 @@
  * @module
  */
 import { bindStore, checkBinding, checkRunsKnown } from "../lib/run/binding.ts";
-import { main, type Task } from "../lib/command/command.ts";
+import { main, type Task } from "../lib/command/main.ts";
 import type { BeginContext } from "../lib/run/context.ts";
 import type { Lease } from "../lib/run/lease.ts";
 import { drainMoves } from "../lib/run/moves.ts";

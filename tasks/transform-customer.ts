@@ -6,7 +6,7 @@
  * @module
  */
 import { buildMart, buildTotals, nameInputs } from "../lib/run/build.ts";
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import type { ComputeContext } from "../lib/run/context.ts";
 import martAudit from "./sql/audits/mart_equals_accepted.sql" with { type: "text" };
 import totalsAudit from "./sql/audits/totals_equal_accepted.sql" with { type: "text" };

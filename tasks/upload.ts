@@ -9,7 +9,7 @@
  */
 import { join } from "node:path";
 import { bindStore } from "../lib/run/binding.ts";
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import type { RemoteContext } from "../lib/run/context.ts";
 import type { Totals } from "../lib/database/database.ts";
 import { DataError } from "../lib/errors.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 import { join } from "node:path";
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import type { ComputeContext } from "../lib/run/context.ts";
 import { checkFiles } from "../lib/contract/check.ts";
 import { joinWritten } from "../lib/contract/context.ts";

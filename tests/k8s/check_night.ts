@@ -37,7 +37,7 @@ export function checkSchedule(documents: readonly Document[]): string[] {
   if ((cronJob?.startingDeadlineSeconds ?? 0) < 3600) {
     problems.push("startingDeadlineSeconds is less than an hour");
   }
-  // lib/command/command.ts cuts a stop short after 4 s.
+  // lib/command/main.ts cuts a stop short after 4 s.
   if ((pod?.terminationGracePeriodSeconds ?? 0) < 10) {
     problems.push("terminationGracePeriodSeconds is too short");
   }

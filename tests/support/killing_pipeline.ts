@@ -8,7 +8,8 @@
  * @module
  */
 import { DuckDBConnection } from "@duckdb/node-api";
-import { main, openDatabase, openStore, type Task } from "../../lib/command/command.ts";
+import { openDatabase, openStore } from "../../lib/command/backends.ts";
+import { main, type Task } from "../../lib/command/main.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 import { replayTask } from "../../tasks/replay.ts";
@@ -134,8 +135,7 @@ if (import.meta.main) {
       return watch.watch("store", await openStore(config, options));
     },
     async openDatabase(config, options) {
-      const newId = () => crypto.randomUUID();
-      return watch.watch("database", await openDatabase(config, { ...options, newId }));
+      return watch.watch("database", await openDatabase(config, options));
     },
     async openEngine(options) {
       return watch.watch("engine", await openDuckdbEngine(options));

@@ -4,7 +4,7 @@
  * @module
  */
 import process from "node:process";
-import { main } from "../../lib/command/command.ts";
+import { main } from "../../lib/command/main.ts";
 import { ConfigError, UnavailableError } from "../../lib/errors.ts";
 import { openLines } from "../../lib/output/lines.ts";
 import { openLog } from "../../lib/output/log.ts";

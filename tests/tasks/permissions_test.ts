@@ -174,7 +174,7 @@ Deno.test("tasks write nothing into the program itself, when a configuration nam
 /** Which of the permissions that a process has at first are left when it opens its store. */
 async function rightsWith(parts: object): Promise<string> {
   await using workspace = await createWorkspace({ contract: { rules: {} }, ...parts });
-  const script = `import { main } from "./lib/command/command.ts";
+  const script = `import { main } from "./lib/command/main.ts";
     import { download } from "./tasks/download.ts";
     const names = ["read", "env", "sys", "net"] as const;
     const openStore = () => {

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { MAX_FILE_SPANS } from "../../lib/telemetry/telemetry.ts";
+import { MAX_FILE_SPANS } from "../../lib/telemetry/spans.ts";
 import { assertNoCanary, CANARIES, plant } from "../support/canary.ts";
 import { type Received, startCollector } from "../support/collector.ts";
 import { embeddedPermissions, flagsOf, type Stage, STAGE_NAMES, STAGES } from "../support/permissions.ts";

@@ -15,6 +15,7 @@ import {
   wrapSystemError,
 } from "../errors.ts";
 import { openLog } from "../output/log.ts";
+import { PersonalFields } from "../output/personal.ts";
 import { openProgress } from "../output/progress.ts";
 import { ObjectError } from "../store/store.ts";
 import { openTelemetry } from "../telemetry/telemetry.ts";
@@ -87,7 +88,7 @@ async function openSession(
   const { terminal, lines, position, redactor } = command;
   command.terminationLog = flags.terminationLog ?? null;
   const telemetry = command.telemetry = await openTelemetry(position, redactor);
-  const log = await openLog(lines, flags.logLevel);
+  const log = await openLog(lines, { threshold: flags.logLevel, personal: new PersonalFields() });
   const progress = openProgress(terminal, log, world.monotonic);
   const options = {
     configPath: task.config ?? configPathOf(flags, world.env),

@@ -406,7 +406,9 @@ class Copy implements AsyncDisposable {
     await Deno.symlink(join(REPOSITORY, "node_modules"), join(folder, "node_modules"));
     const copy = new Copy(folder);
     // The packages lie outside of the copy.
-    await copy.change("deno.json", (text) => text.replaceAll("--allow-ffi=./node_modules", "--allow-ffi"));
+    for (const file of ["deno.json", "tasks/deno_flags.txt"]) {
+      await copy.change(file, (text) => text.replaceAll("--allow-ffi=./node_modules", "--allow-ffi"));
+    }
     return copy;
   }
 

@@ -5,9 +5,15 @@
  */
 import assert from "node:assert/strict";
 import pMap from "p-map";
-import project from "../../deno.json" with { type: "json" };
 import { measure } from "../bench/measure.ts";
-import { parseSummary, REPOSITORY, runTask, type Summary, type TaskResult } from "../support/task.ts";
+import {
+  parseSummary,
+  REPOSITORY,
+  runTask,
+  type Summary,
+  type TaskResult,
+  wordsOf,
+} from "../support/task.ts";
 import { goldenPath } from "../support/workspace.ts";
 import { createRemote, type RemoteDeployment, Servers } from "./remote_deployment.ts";
 
@@ -117,9 +123,8 @@ Deno.test("S3 and MariaDB: pipeline needs at most 300 MB of memory above DuckDB'
   assert.ok(bytes.length > 200e6, `${bytes.length} bytes`);
   await deployment.bucket.put("sales_data/large.csv", bytes);
 
-  const words = project.tasks.pipeline.split(" ").slice(1);
   const measured = await measure(
-    [Deno.execPath(), ...words, "--config", deployment.config, "--json"],
+    [Deno.execPath(), ...wordsOf("pipeline"), "--config", deployment.config, "--json"],
     REPOSITORY,
   );
   assert.equal(measured.exitCode, 0, measured.stderr);

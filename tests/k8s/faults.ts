@@ -161,6 +161,11 @@ export const FAULTS: readonly Fault[] = [
     put: (documents) => swap(stage(documents, "upload"), "--allow-read", "--allow-read"),
   },
   {
+    fault: "a stage mounts what it has no use for",
+    says: /move: what is mounted has to be/,
+    put: (documents) => void stage(documents, "move").volumeMounts.push({ name: "work", mountPath: "/more" }),
+  },
+  {
     fault: "a stage may write its configuration",
     says: /move: --allow-write has to be for/,
     put: (documents) =>

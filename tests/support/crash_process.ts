@@ -3,9 +3,8 @@
  *
  * @module
  */
-import project from "../../deno.json" with { type: "json" };
 import { AT_POINT, type CrashPoint } from "./crash_point.ts";
-import { parseSummary, REPOSITORY, type Summary, taskCommand, type TaskResult } from "./task.ts";
+import { parseSummary, REPOSITORY, type Summary, taskCommand, type TaskResult, wordsOf } from "./task.ts";
 
 /** How a process ended. */
 export interface Ended extends TaskResult {
@@ -69,7 +68,7 @@ export function summaryOf(ended: Ended): Summary {
 
 function commandOf(task: "pipeline" | "replay", args: readonly string[], point?: CrashPoint): Deno.Command {
   if (!point) return taskCommand(task, args);
-  const flags = project.tasks[task].split(" ").slice(1, -1);
+  const flags = wordsOf(task).slice(0, -1);
   return new Deno.Command(Deno.execPath(), {
     args: [...flags, "--allow-run", "tests/support/killing_pipeline.ts", ...args],
     cwd: REPOSITORY,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 
@@ -60,21 +61,30 @@ export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The names of the tasks that are a script in `tasks/`. */
 export const TASK_NAMES: readonly string[] = Object.entries(project.tasks)
-  .filter(([, command]) => /^deno run .* tasks\/[\w-]+\.ts\b/.test(command)).map(([name]) => name);
+  .filter(([, { command }]) => /^deno run .* tasks\/[\w-]+\.ts\b/.test(command)).map(([name]) => name);
+
+/** The words of a task's command after `deno`, as the shell of `deno task` makes them of it but for variables. */
+export function wordsOf(name: string): string[] {
+  const task = Object.entries(project.tasks).find(([other]) => other === name)?.[1];
+  if (task === undefined) throw new RangeError(`deno.json has no task "${name}"`);
+  const expanded = task.command.replace(
+    /\$\(cat ([\w./]+)\)/g,
+    (_, file) => Deno.readTextFileSync(join(REPOSITORY, file)).trim(),
+  );
+  return expanded.split(/\s+/).slice(1);
+}
 
 /** What Deno itself needs of the environment. */
 const KEPT_ENVIRONMENT = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
 
 /** A task as a command that can be spawned, its output piped. */
 export function taskCommand(name: string, args: readonly string[], options: TaskOptions = {}): Deno.Command {
-  const command = Object.entries(project.tasks).find(([task]) => task === name)?.[1];
-  if (command === undefined) throw new RangeError(`deno.json has no task "${name}"`);
   const env: Record<string, string> = { NO_COLOR: "1", ...options.env };
   for (const variable of KEPT_ENVIRONMENT) {
     const value = Deno.env.get(variable);
     if (value !== undefined) env[variable] ??= value;
   }
-  let words = command.split(" ").slice(1);
+  let words = wordsOf(name);
   if (args.includes("--config") || args.includes("--work-dir")) {
     words = words.filter((word) => word !== "--config" && word !== '"$ETL_CONFIG"');
   }

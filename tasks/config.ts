@@ -71,7 +71,7 @@ export const actions: readonly Action[] = [
       "Check that everything resolves, decrypts and is valid, and say where each value comes from.",
     options: [],
     ignores: ["log-level"],
-    failure: { valid: false },
+    besidesError: { valid: false },
     async run({ configPath, ...world }) {
       const report = await checkConfig(configPath, world, openDuckdbEngine);
       return { text: renderReport(report), json: { valid: true, ...report } };

@@ -95,7 +95,7 @@ async function listNew({ config, store, database, log, signal }: DownloadContext
   return found;
 }
 
-/** Where the landing prefix itself cannot be read the night cannot begin. */
+/** The night cannot begin if the landing prefix itself cannot be read. */
 function refusePrefix({ key, problem }: ObjectTrouble, source: string, storeName: string): void {
   if (key !== source && key !== source.replace(/\/$/, "")) return;
   if (problem === "access_denied") {

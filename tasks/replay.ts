@@ -117,8 +117,8 @@ export function replayTask(): Task {
       const selection = parseSelection(flags);
       return session.replay((context) => replay(selection, report, context));
     },
-    ending(failure) {
-      const summary = summariseReplay(report, failure);
+    ending(thrown) {
+      const summary = summariseReplay(report, thrown);
       return { summary, text: renderReplay(summary), compact: compactReplay(summary) };
     },
   };

@@ -13,7 +13,7 @@ import totalsAudit from "./sql/audits/totals_equal_accepted.sql" with { type: "t
 import customerDataMart from "./sql/customer_data_mart.sql" with { type: "text" };
 import customersDataMart from "./sql/customers_data_mart.sql" with { type: "text" };
 
-/** Fills in `marts.customer` and `totals.customer`; nothing where no row was accepted. */
+/** Fills in `marts.customer` and `totals.customer`; nothing if no row was accepted. */
 export async function transformCustomer(context: ComputeContext): Promise<void> {
   if (!await nameInputs(context)) return;
   const { marts, totals } = context.manifest;

@@ -14,7 +14,7 @@ import salesDataMart from "./sql/sales_data_mart.sql" with { type: "text" };
 import salesPartitionedDataMart from "./sql/sales_partitioned_data_mart.sql" with { type: "text" };
 import salesTeamDataMart from "./sql/sales_team_data_mart.sql" with { type: "text" };
 
-/** Fills in `marts.sales`, `marts.salesPartitioned` and `totals.sales`; nothing where no row was accepted. */
+/** Fills in `marts.sales`, `marts.salesPartitioned` and `totals.sales`; nothing if no row was accepted. */
 export async function transformSales(context: ComputeContext): Promise<void> {
   if (!await nameInputs(context)) return;
   const { marts, totals, runId } = context.manifest;

@@ -29,7 +29,7 @@ export async function validate(context: ComputeContext): Promise<void> {
   using step = context.progress.step("validating files", open.length);
   const check = { ...context, config, step };
 
-  // Twins: the first of each content decides. Where it is accepted the others are duplicates, else they are checked too.
+  // Twins: the first of each content decides. If it is accepted the others are duplicates, else they are checked too.
   const firsts = new Map<string, SourceFile>();
   // What a replay put back is nobody's duplicate, and comes before a delivery of the same content.
   const byLineage = open.filter((file) => file.newByLineage);

@@ -15,7 +15,7 @@ export interface Ending {
   readonly summary: object;
   /** The summary for people; an empty one is not printed. */
   readonly text: string;
-  /** For the last line of a log as JSON and the termination log: bounded, but for the error's message. */
+  /** The compact summary, for the last line of a log as JSON and for the termination log. */
   readonly compact: Compact;
 }
 

@@ -33,8 +33,8 @@ export interface Task extends Usage {
   readonly config?: string;
   /** Does the work, by the stages of the session. */
   run(session: Session, flags: Flags): Promise<void>;
-  /** Says what it did, or with an error why it could not; left out: as a night does. */
-  ending?(failure: { error: unknown } | null): Ending;
+  /** Says what it did, or which error has ended it; left out: the same as a night says. */
+  ending?(thrown: { error: unknown } | null): Ending;
   /** Printed at the end, after the summary for people; everything is closed by then. */
   report?(session: Session): Promise<string>;
 }
@@ -118,7 +118,7 @@ async function runTask(
   } catch (thrown) {
     const [first, ...later] = inOrder(thrown);
     const unsaid = [...later, ...await closeAfterError(session, signal)];
-    for (const error of unsaid) command.lines.writeFailure(`While stopping: ${describeError(error)}`);
+    for (const error of unsaid) command.lines.writeError(`While stopping: ${describeError(error)}`);
     // What went wrong because of the signal went wrong for the signal's reason.
     return command.fail(signal.aborted ? signal.reason : runErrorOf(first));
   }

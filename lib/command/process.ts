@@ -94,7 +94,7 @@ export class CommandProcess {
   /** Says what has ended the command; gives the exit code. */
   fail(error: unknown): number {
     const ending = this.#endingOf(error);
-    this.lines.writeFailure(describeError(error));
+    this.lines.writeError(describeError(error));
     this.print(ending.summary, ending.text);
     this.conclude(ending);
     return exitCodeOf(error);
@@ -113,7 +113,7 @@ export class CommandProcess {
       if (this.terminationLog !== null) Deno.writeTextFileSync(this.terminationLog, JSON.stringify(summary));
     } catch (error) {
       // The work is done, or was ended by an error, all the same.
-      this.lines.writeFailure(`Cannot write the summary to ${this.terminationLog}: ${messageOf(error)}`);
+      this.lines.writeError(`Cannot write the summary to ${this.terminationLog}: ${messageOf(error)}`);
     }
     this.lines.writeSummary(summary);
   }

@@ -25,17 +25,17 @@ export interface Toolbox {
 
 /** One action of a {@linkcode Toolbox}. */
 export interface Action extends Usage {
-  /** What the JSON of an error has besides the error. */
-  readonly failure?: object;
+  /** What `--json` prints besides the error, if one ends the action. */
+  readonly besidesError?: object;
   /** Does it; gives what is printed on standard output. */
   run(call: ActionCall): Promise<ActionResult>;
 }
 
 /** What an action has to say. */
 export interface ActionResult {
-  /** For people; ends in a line end. */
+  /** The result for people; ends in a line end. */
   readonly text: string;
-  /** What `--json` prints. */
+  /** The result for programs, which `--json` prints. */
   readonly json: object;
 }
 
@@ -59,9 +59,9 @@ export interface ActionCall extends ConfigWorld {
 export async function mainOf(toolbox: Toolbox): Promise<never> {
   const { env, now, randomBytes } = REAL_WORLD;
   const command: CommandProcess = new CommandProcess(toolbox.name, now, (thrown) => {
-    const failure = toolbox.actions.find(({ name }) => name === command.args[0])?.failure;
+    const besides = toolbox.actions.find(({ name }) => name === command.args[0])?.besidesError;
     const error = summariseError(thrown);
-    return { summary: { ...failure, error }, text: "", compact: { state: "failed", error } };
+    return { summary: { ...besides, error }, text: "", compact: { state: "failed", error } };
   });
   // What an action writes is there whole or not at all, so it may end anywhere. The runtime's exit also sets right a
   // terminal that does not show what is typed, which a signal that ends the process at once would not.

@@ -9,17 +9,17 @@
 import { format } from "node:util";
 import type { Redactor } from "../secrets/redactor.ts";
 
-/** Where lines for people and results for programs go. */
+/** Standard output and error, for people and for programs. */
 export interface Terminal {
-  /** Columns of the terminal that standard error is; 0 where it is none. */
+  /** Columns of the terminal that standard error is; 0 if it is none. */
   readonly columns: number;
   /** Writes a line to standard error. */
   writeLine(text: string): void;
   /** Writes a JSON object to standard error, on one line. Its strings lose their secrets; its keys and syntax stay. */
   writeRecord(record: object): void;
-  /** Hands a JSON object without its secrets to Deno's exporter of logs, where that has taken the console's place. */
+  /** Hands a JSON object without its secrets to Deno's exporter of logs, if that has taken the console's place. */
   exportRecord(level: ConsoleLevel, record: object): void;
-  /** Shows a text in place on the last line; an empty one takes it away. Nothing where there is no terminal. */
+  /** Shows a text in place on the last line, if there is a terminal; an empty one takes it away. */
   showBar(text: string): void;
   /** Writes a result for people to standard output. */
   print(text: string): void;
@@ -35,9 +35,9 @@ const LEAST_COLUMNS = 40;
 const CLEAR_LINE = "\r\x1b[K";
 
 /**
- * Standard output and error of this process.
+ * Opens standard output and error of this process.
  *
- * @param options.bar `false`: no bar, also where there is a terminal.
+ * @param options.bar `false`: no bar, even if there is a terminal.
  */
 export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): Terminal {
   const columns = hasBar ? terminalColumns() : 0;
@@ -48,7 +48,7 @@ export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): T
     try {
       writeAll(Deno.stderr, text);
     } catch {
-      // Nobody reads stderr any more (a closed pipe): the run itself must go on.
+      // Nobody reads standard error any more (a closed pipe): the run itself must go on.
     }
   };
   const writeLine = (line: string) => write(bar === "" ? `${line}\n` : `${CLEAR_LINE}${line}\n${bar}`);

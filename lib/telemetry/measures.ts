@@ -10,7 +10,7 @@ import type { Position } from "../output/position.ts";
 import type { Manifest, StageName } from "../run/manifest.ts";
 import type { SourceFile } from "../source_file.ts";
 
-/** Attributes that say which stage of which run it was. */
+/** Attributes that say which stage of which run something belongs to. */
 export type Place = Readonly<Record<string, string | number>>;
 
 /** The attributes of where a process is, as far as it is known. */

@@ -13,9 +13,9 @@ import type { SourceFile } from "../source_file.ts";
 import { placeOf } from "./measures.ts";
 import type { Api, RunTrace } from "./trace.ts";
 
-/** Spans of files in one stage. The runtime loses what is beyond 2,048 spans that it has not sent yet. */
+/** A stage has so many spans of files at most. The runtime loses what is beyond 2,048 spans that it has not sent yet. */
 export const MAX_FILE_SPANS = 1000;
-/** Characters of an attribute. */
+/** An attribute has so many characters at most. */
 const MAX_TEXT = 256;
 
 /**
@@ -26,9 +26,9 @@ const MAX_TEXT = 256;
 export interface SpanContext {
   /** OpenTelemetry's API. */
   readonly api: Api;
-  /** What stages are a part of. */
+  /** The run's trace, which stages are a part of. */
   readonly trace: RunTrace;
-  /** Said by each span. */
+  /** Where the process is in the night, which each span says. */
   readonly position: Position;
   /** Takes the secrets out of keys and errors. */
   readonly redactor: Redactor;

@@ -72,7 +72,7 @@ Deno.test("openLines() writes a record with its properties, when the format is j
 
 Deno.test("openLines() writes failures and summaries as records of the same form, when the format is json", async () => {
   const found = await records((lines) => {
-    lines.writeFailure("one line\nand another");
+    lines.writeError("one line\nand another");
     lines.writeSummary({ state: "failed" });
   });
   assert.deepEqual(found, [
@@ -85,7 +85,7 @@ Deno.test("openLines() takes a secret out and keeps the syntax, when the secret 
   const [first, second] = await records(async (lines) => {
     const log = await openLog(lines, { threshold: "info", personal: new PersonalFields() });
     log.error("told by {error}", { error: new Error(`x${CANARY}y`) });
-    lines.writeFailure(`x${CANARY}y`);
+    lines.writeError(`x${CANARY}y`);
   });
   assert.match(JSON.stringify(first), /x\[redacted\]y/);
   assert.match(JSON.stringify(second), /x\[redacted\]y/);
@@ -95,7 +95,7 @@ Deno.test("openLines() writes what people read, and no summary, when the format 
   const text = await written("text", async (lines) => {
     const log = await openLog(lines, { threshold: "info", personal: new PersonalFields() });
     log.info("Run {runId} is over", { runId: RUN });
-    lines.writeFailure("one line\nand another");
+    lines.writeError("one line\nand another");
     lines.writeSummary({ state: "failed" });
   });
   assert.match(text, /^\S+Z INFO {4}Run 20230401T020000Z-7f3a is over\none line\nand another\n$/);

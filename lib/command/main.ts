@@ -117,14 +117,15 @@ async function runTask(
     return ExitCode.ok;
   } catch (thrown) {
     const [first, ...later] = inOrder(thrown);
-    const unsaid = [...later, ...await closeAfterError(session, signal)];
-    for (const error of unsaid) command.lines.writeError(`While stopping: ${describeError(error)}`);
+    const say = (error: unknown) => command.lines.writeError(`While stopping: ${describeError(error)}`);
+    later.forEach(say);
+    (await closeAfterError(session, signal)).forEach(say);
     // What went wrong because of the signal went wrong for the signal's reason.
     return command.fail(signal.aborted ? signal.reason : runErrorOf(first));
   }
 }
 
-/** An error and those of closing what was open then, in the order in which they came: the first is the cause. */
+/** An error and those of closing what was open then, in the order in which they came. */
 function inOrder(thrown: unknown): unknown[] {
   if (!(thrown instanceof SuppressedError)) return [thrown];
   return [...inOrder(thrown.suppressed), ...inOrder(thrown.error)];

@@ -10,7 +10,7 @@ import type { DuckDBConnection, DuckDBInstance, Json } from "@duckdb/node-api";
 import { withoutValues } from "./errors.ts";
 import { memoryLimitMib } from "./limits.ts";
 import { wrapSystemError } from "../errors.ts";
-import { literal } from "../sql.ts";
+import { identifier, literal } from "../sql.ts";
 
 /** A value as JSON has it. A 64-bit integer or a decimal is text, so that it is exact. */
 export type SqlValue = Json;
@@ -134,20 +134,30 @@ export class Duckdb implements AsyncDisposable {
   }
 
   /**
-   * The type of each column of a SELECT, by name; it is not run.
+   * The name and type of each column of a SELECT, in their order; it is not run.
    *
-   * @throws {Error} With DuckDB's whole text, where it does not bind: without rows there are no values in it but those
-   * of the statement.
+   * @param views What exists for this SELECT, and for nothing else: by the name of each view the SQL types of its columns.
+   * @throws {Error} with DuckDB's whole text if it does not bind: without rows there are no values in it but those of the
+   * statement.
    */
-  async describe(select: string): Promise<Map<string, string>> {
+  async describe(
+    select: string,
+    views: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+  ): Promise<[name: string, type: string][]> {
+    // Temporary names belong to a connection: on one of its own nothing is in the way, and nothing stays.
+    const connection = await this.#instance.connect();
     try {
-      const columns = await this.#read(`DESCRIBE ${select}`, []);
-      return new Map(
-        columns.map(({ column_name, column_type }) => [String(column_name), String(column_type)]),
-      );
+      for (const [view, columns] of Object.entries(views)) {
+        const row = Object.entries(columns).map(([name, type]) => `NULL::${type} AS ${identifier(name)}`);
+        await this.#read(`CREATE TEMP VIEW ${identifier(view)} AS SELECT ${row.join(", ")}`, [], connection);
+      }
+      const columns = await this.#read(`DESCRIBE ${select}`, [], connection);
+      return columns.map(({ column_name, column_type }) => [String(column_name), String(column_type)]);
     } catch (error) {
       this.#signal?.throwIfAborted();
       throw wrapSystemError(error, "Cannot describe a query");
+    } finally {
+      connection.closeSync();
     }
   }
 
@@ -236,12 +246,16 @@ export class Duckdb implements AsyncDisposable {
     }
   }
 
-  async #read(sql: string, parameters: readonly (string | number | null)[]): Promise<Row[]> {
+  async #read(
+    sql: string,
+    parameters: readonly (string | number | null)[],
+    connection = this.#connection,
+  ): Promise<Row[]> {
     this.#signal?.throwIfAborted();
-    const interrupt = () => this.#connection.interrupt();
+    const interrupt = () => connection.interrupt();
     this.#signal?.addEventListener("abort", interrupt);
     try {
-      return (await this.#connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
+      return (await connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
     } finally {
       this.#signal?.removeEventListener("abort", interrupt);
     }

@@ -125,7 +125,7 @@ Deno.test("describe() gives the types of a SELECT, and DuckDB's whole text when 
   await using under = await openTemporary();
   assert.deepEqual(
     await under.db.describe("SELECT id, id > 1 AS large FROM t"),
-    new Map([["id", "UBIGINT"], ["large", "BOOLEAN"]]),
+    [["id", "UBIGINT"], ["large", "BOOLEAN"]],
   );
   const says = /^Invalid Input Error: missing \): \(canary/;
   const broken = under.db.describe("SELECT regexp_matches(name, '(canary') FROM t");

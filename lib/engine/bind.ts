@@ -5,6 +5,7 @@
  */
 import type { Duckdb } from "../duckdb/duckdb.ts";
 import { PipelineError } from "../errors.ts";
+import type { Inputs } from "./engine.ts";
 import type { Fault } from "./tree.ts";
 
 /** The last lines of DuckDB's text show the place. */
@@ -14,7 +15,7 @@ const PLACE = /\nLINE (\d+): /;
 export async function bind(
   db: Duckdb,
   select: string,
-  inputs: Readonly<Record<string, Readonly<Record<string, string>>>>,
+  inputs: Inputs,
 ): Promise<readonly (readonly [name: string, type: string])[] | Fault> {
   try {
     return await db.describe(select, inputs);

@@ -4,9 +4,10 @@
  * @module
  */
 import { Duckdb, type Resources, type Row, rowsOf } from "../duckdb/duckdb.ts";
-import type { Engine, JsonValue, TextFiles, WriteTarget, Written } from "./engine.ts";
+import type { CheckedQuery, Engine, Inputs, JsonValue, TextFiles, WriteTarget, Written } from "./engine.ts";
 import { checkExpression } from "./expression.ts";
 import { type Functions, readFunctions } from "./functions.ts";
+import { checkQuery } from "./query.ts";
 import { identifier, literal } from "../sql.ts";
 
 /** A Parquet file grows to about this size before the next one is begun. */
@@ -89,7 +90,8 @@ class DuckdbEngine implements Engine {
     });
     await Deno.mkdir(target.folder, { recursive: true });
     const [copied] = await this.#db.queryWithProgress(
-      `COPY (${sql}) TO ${copyTarget(target)}`,
+      // The line end keeps a comment at the end of the query from hiding the bracket.
+      `COPY (${sql}\n) TO ${copyTarget(target)}`,
       onProgress ?? (() => {}),
     );
     const rowCount = Number(copied?.Count);
@@ -99,6 +101,11 @@ class DuckdbEngine implements Engine {
 
   checkExpression(expression: string, columns: Readonly<Record<string, string>>): Promise<string | null> {
     return checkExpression(this.#db, expression, { columns, readFunctions: () => this.#readFunctions() });
+  }
+
+  async checkQuery(sql: string, inputs: Inputs): Promise<CheckedQuery> {
+    const { all: functions } = await this.#readFunctions();
+    return await checkQuery(this.#db, sql, { inputs, functions });
   }
 
   /** Reads once which functions may be called: that takes longer than a check. */

@@ -68,6 +68,12 @@ export interface TextFiles {
 /** A value as JSON has it. A 64-bit integer or a decimal is text, so that it is exact. */
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [name: string]: JsonValue };
 
+/** Views that a query may read: by the name of each its columns with their SQL types. */
+export type Inputs = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** The columns of a query's result by name, in their order, with their types as DuckDB writes them; or its fault. */
+export type CheckedQuery = { readonly columns: ReadonlyMap<string, string> } | { readonly fault: string };
+
 /** What every engine can do, by the contract at the module's head. */
 export interface Engine extends AsyncDisposable {
   /** Names Parquet files as a view. */
@@ -91,6 +97,12 @@ export interface Engine extends AsyncDisposable {
    * nothing but columns, constants, operators and functions of their values, else its fault in words.
    */
   checkExpression(expression: string, columns: Readonly<Record<string, string>>): Promise<string | null>;
+  /**
+   * Checks a query over the inputs without running it: it must be one SELECT (with CTEs if it likes) that reads nothing
+   * but them, calls nothing that could give something else another night, names each column once and binds. Types are
+   * such as `BIGINT` and `DECIMAL(18,2)`. A fault is in words, and begins with `line N: ` if the line is known.
+   */
+  checkQuery(sql: string, inputs: Inputs): Promise<CheckedQuery>;
 }
 
 /** The path of a written file, relative to a folder that it lies in. */

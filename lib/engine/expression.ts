@@ -13,7 +13,7 @@ import { columnOf, functionOf, isFault, lowerCase, parse, type Parsed, type Part
 const OPERATORS = new Set(["+", "-", "*", "/", "//", "%", "~~", "!~~"]);
 
 /** What an expression over the columns of one row may be made of, as classes of the tree. */
-const ROW_CLASSES: readonly string[] = [
+export const ROW_CLASSES: readonly string[] = [
   "COLUMN_REF",
   "CONSTANT",
   "COMPARISON",

@@ -1,5 +1,5 @@
 /**
- * Says whether a configuration is right, without the network, and where each of its values comes from.
+ * Says whether a configuration is right and where each of its values comes from, without the network.
  *
  * @module
  */
@@ -15,29 +15,29 @@ import { visible } from "../text.ts";
 
 /** A value of the effective configuration. */
 export interface CheckedField {
-  /** As `database.password`. */
+  /** The field, such as `database.password`. */
   readonly field: string;
-  /** As it is used, paths absolute; `[redacted]` where it is secret. */
+  /** The value as it is used, a path absolute; `[redacted]` if it is secret. */
   readonly value: string | number | boolean;
-  /** `file`, `environment NAME`, `secret file PATH` or `default`; with `, encrypted` where it was. */
+  /** The origin: `file`, `environment NAME`, `secret file PATH` or `default`; `, encrypted` follows if it was. */
   readonly source: string;
 }
 
 /** What {@linkcode checkConfig} found. */
 export interface ConfigReport {
-  /** The configuration file, absolute. */
+  /** The absolute path of the configuration file. */
   readonly config: string;
-  /** In the order of the file's shape. */
+  /** All values, in the order of the file's shape. */
   readonly fields: readonly CheckedField[];
-  /** What works, and should be otherwise. */
+  /** What works but should be otherwise. */
   readonly warnings: readonly string[];
 }
 
 /**
  * Checks that everything resolves, decrypts and is valid, the rules included.
  *
- * @param openEngine Opens an engine to check rules by, which reads and writes nothing.
- * @throws {ConfigError} with file, line and key of what is wrong.
+ * @param openEngine Opens an engine that checks rules, and reads and writes nothing.
+ * @throws {ConfigError} for a fault, with file, line and key.
  */
 export async function checkConfig(
   path: string,
@@ -70,7 +70,7 @@ export async function checkConfig(
   };
 }
 
-/** The report for people. */
+/** The report as people read it. */
 export function renderReport({ config, fields, warnings }: ConfigReport): string {
   const width = Math.max(...fields.map(({ field }) => field.length));
   const lines = fields.map(({ field, value, source }) =>
@@ -80,6 +80,7 @@ export function renderReport({ config, fields, warnings }: ConfigReport): string
   return [`${config} is valid`, ...lines, ...warned].join("\n") + "\n";
 }
 
+/** A single value of a configuration. */
 interface Leaf {
   readonly field: string;
   readonly value: Secret | string | number | boolean;
@@ -117,7 +118,7 @@ function warningsOf({ field, value }: Leaf, { origins }: LoadedConfig): string[]
     );
   }
   if ((origin?.keyIndex ?? 0) > 0) {
-    // Only what stands in the file as it is.
+    // `rotate` changes what stands in the file itself, not what the file refers to.
     const isRotated = origin?.source === "file, encrypted";
     const remedy = isRotated
       ? 'run "deno task config rotate"'

@@ -1,7 +1,7 @@
 /**
- * A configuration without its secrets, as a run's manifest keeps it for the stages after download.
+ * A configuration without its secrets, which a run's manifest keeps for the stages after download.
  *
- * An encrypted place, such as the store's path, is a fingerprint there: a later stage must see that it is no longer the
+ * A fingerprint stands for an encrypted place, such as the store's path: a later stage must see if it is no longer the
  * same, and a reader of the manifest must not see what it is.
  *
  * @module
@@ -9,14 +9,14 @@
 import { createHash } from "node:crypto";
 import { type Config, configSchema } from "./schema.ts";
 
-/** Parts of a configuration that say where things are. What else is encrypted, stages need and write as it is. */
+/** The parts of a configuration that say where things are. Stages need everything else as it is, encrypted or not. */
 const PLACES = /^(store|database|workDir)\b/;
 
 /**
- * Freezes a configuration.
+ * Freezes a configuration: what is left of it has no secret and no encrypted place.
  *
  * @param options.encrypted The fields whose values were encrypted.
- * @param options.runId Makes the fingerprints this run's own: those of two runs do not tell whether they are the same.
+ * @param options.runId Makes the fingerprints this run's own: two runs' do not tell whether their places are the same.
  */
 export function freezeConfig(
   config: Config,
@@ -29,7 +29,7 @@ export function freezeConfig(
     const value = valueAt(frozen, path);
     if (typeof value !== "string") continue;
     const hash = createHash("sha256").update(JSON.stringify([runId, path, value])).digest("hex").slice(0, 16);
-    // As its field can be: text, else a URL, else, where it can only be one of some words, the word itself.
+    // What the field allows: text, else a URL, else (if it can only be one of some words) the word itself.
     for (const shown of [`[redacted:${hash}]`, `http://redacted-${hash}.invalid`]) {
       const { success, data } = configSchema.safeParse(withValue(frozen, path, shown));
       if (!success) continue;

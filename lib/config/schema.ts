@@ -1,6 +1,5 @@
 /**
- * The shape of a configuration file: its keys, defaults and limits. `config/schema.json` is generated from it, for
- * editors.
+ * The shape of a configuration file: its keys, defaults and limits. `config/schema.json` is made from it, for editors.
  *
  * @module
  */
@@ -123,6 +122,7 @@ export const configSchema = z.strictObject({
 }).superRefine((given, issues) => {
   const { delimiter, quote } = given.csv;
   for (const name of ["delimiter", "quote"] as const) {
+    // A value with such a mark in it could not be told from two fields, or from a quoted one.
     if (/[A-Za-z0-9.+\- ]/.test(name === "delimiter" ? delimiter : quote)) {
       issues.addIssue({
         code: "custom",
@@ -133,12 +133,12 @@ export const configSchema = z.strictObject({
   }
 });
 
-/** A configuration as the stages see it: every default filled in, paths absolute. */
+/** A configuration as the stages see it: with every default, and with absolute paths. */
 export type Config = Omit<ReturnType<typeof configSchema.parse>, "$schema">;
-/** Where things are in the store; each ends in a slash. */
+/** The prefixes of the store's keys; each ends in a slash. */
 export type Prefixes = Config["prefixes"];
 
-/** JSON Schema of the configuration file, as text with a final line end. */
+/** The JSON Schema of the configuration file, as text with a final line end. */
 export function configJsonSchema(): string {
   const schema = z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" });
   return JSON.stringify({ title: "nightly-marts configuration", ...schema }, null, 2) + "\n";

@@ -378,16 +378,17 @@ function readEnv(variable: string): string | undefined {
 
 function realWorld(redactor: Redactor): World {
   const newId = () => crypto.randomUUID();
+  const monotonic = () => performance.now();
   return {
     env: (name) => Deno.env.get(name),
     now: () => new Date(),
-    monotonic: () => performance.now(),
+    monotonic,
     newId,
     holder: `process ${Deno.pid}`,
     giveUpRights,
     openStore: (config, options) =>
       openStore(config, { ...options, learnSecret: (value) => redactor.add(value) }),
-    openDatabase: (config, options) => openDatabase(config, { ...options, newId }),
+    openDatabase: (config, options) => openDatabase(config, { ...options, newId, monotonic }),
     openEngine: openDuckdbEngine,
   };
 }
@@ -417,7 +418,7 @@ export async function openStore(
 /** Opens the configured database. */
 export async function openDatabase(
   config: Config["database"],
-  options: Parameters<World["openDatabase"]>[1] & { newId: () => string },
+  options: Parameters<World["openDatabase"]>[1] & Pick<World, "newId" | "monotonic">,
 ): Promise<Database> {
   if (config.kind === "duckdb") return openDuckdbDatabase({ ...options, path: config.path });
   const { openMysqlDatabase } = await import("../database/mysql/database.ts");

@@ -346,7 +346,8 @@ export class Session implements AsyncDisposable {
     if (this.#workDir === null) {
       const { signal } = this.#stage;
       const holder = `${this.#world.holder} (since ${this.#world.now().toISOString()})`;
-      this.#workDir = this.#keep(await WorkDir.open(path, { holder, waitSeconds, signal }));
+      const { monotonic } = this.#world;
+      this.#workDir = this.#keep(await WorkDir.open(path, { holder, waitSeconds, monotonic, signal }));
     }
     return this.#workDir;
   }

@@ -135,7 +135,8 @@ if (import.meta.main) {
     },
     async openDatabase(config, options) {
       const newId = () => crypto.randomUUID();
-      return watch.watch("database", await openDatabase(config, { ...options, newId }));
+      const monotonic = () => performance.now();
+      return watch.watch("database", await openDatabase(config, { ...options, newId, monotonic }));
     },
     async openEngine(options) {
       return watch.watch("engine", await openDuckdbEngine(options));

@@ -86,6 +86,8 @@ export interface DuckdbDatabaseOptions {
   readonly readOnly?: boolean;
   /** A fresh random UUID. */
   readonly newId: () => string;
+  /** A clock that only goes forward, in milliseconds: the wait for another process is measured by it. */
+  readonly monotonic: () => number;
   /** Interrupts a running query. */
   readonly signal?: AbortSignal;
 }
@@ -406,8 +408,8 @@ class DuckdbDatabase implements Database {
 
   /** Opens the file, as soon as no other process has it open. */
   async #attach(): Promise<Duckdb> {
-    const { path, workDir, resources, readOnly = false, signal } = this.#options;
-    const deadline = performance.now() + OPEN_TIMEOUT_MS;
+    const { path, workDir, resources, readOnly = false, monotonic, signal } = this.#options;
+    const deadline = monotonic() + OPEN_TIMEOUT_MS;
     while (true) {
       try {
         this.#db ??= await Duckdb.open({
@@ -425,7 +427,7 @@ class DuckdbDatabase implements Database {
           throw describeOpenFailure(error, path);
         }
         signal?.throwIfAborted();
-        if (performance.now() >= deadline) throw databaseInUse(error, path);
+        if (monotonic() >= deadline) throw databaseInUse(error, path);
         await new Promise((done) => setTimeout(done, OPEN_RETRY_MS));
       }
     }

@@ -5,6 +5,7 @@
  */
 import project from "../../deno.json" with { type: "json" };
 import { AT_POINT, type CrashPoint } from "./crash_point.ts";
+import { killAtEnd, signal } from "./ending.ts";
 import { parseSummary, REPOSITORY, type Summary, taskCommand, type TaskResult } from "./task.ts";
 
 /** How a process ended. */
@@ -14,8 +15,8 @@ export interface Ended extends TaskResult {
   readonly durationMs: number;
 }
 
-/** A process that has been started. */
-export interface Running {
+/** A process that has been started; its disposal kills it and waits for its end. */
+export interface Running extends AsyncDisposable {
   readonly pid: number;
   /** Resolves when the process is at its crash point; rejects where it ends without having been there. */
   readonly atPoint: Promise<void>;
@@ -25,13 +26,43 @@ export interface Running {
 }
 
 /** Starts `pipeline --json`; with a point the same by the tests' own entry point. */
-export function startPipeline(config: string, point?: CrashPoint): Running {
-  return start("pipeline", ["--config", config, "--json"], point);
+export function startPipeline(config: string, point?: CrashPoint, flags: readonly string[] = []): Running {
+  return start("pipeline", ["--config", config, "--json", ...flags], point);
 }
 
 /** Starts `replay --json` with these flags. */
 export function startReplay(config: string, flags: readonly string[], point?: CrashPoint): Running {
   return start("replay", ["--config", config, "--json", ...flags], point);
+}
+
+/** What became of two runs that were started together. */
+export interface Race {
+  /** The one that got as far as its commit; where its configuration was given. */
+  readonly winner: Ended & { readonly pid: number; readonly index: number };
+  readonly loser: Ended;
+}
+
+/**
+ * Starts two runs together. Whichever gets as far as its commit is paused there until the other has ended, which
+ * therefore has not waited for it.
+ *
+ * @throws {Error} if both get there, or none.
+ */
+export async function raceToCommit(configs: readonly [string, string]): Promise<Race> {
+  const point = { when: "before", call: "database.commit", then: "stop" } as const;
+  await using one = startPipeline(configs[0], point);
+  await using other = startPipeline(configs[1], point);
+  const runs = [one, other];
+  const bothThere = Promise.all(runs.map(({ atPoint }) => atPoint)).then(() => null);
+  const first = await Promise.any([
+    bothThere,
+    ...runs.map(({ ended }, i) => ended.then((end) => ({ end, i }))),
+  ]);
+  if (first === null) throw new Error("both runs are about to commit");
+  const index = 1 - first.i, winner = runs[index]!;
+  await winner.atPoint;
+  winner.kill("SIGCONT");
+  return { winner: { ...await winner.ended, pid: winner.pid, index }, loser: first.end };
 }
 
 function start(task: "pipeline" | "replay", args: readonly string[], point?: CrashPoint): Running {
@@ -40,24 +71,34 @@ function start(task: "pipeline" | "replay", args: readonly string[], point?: Cra
   const reached = Promise.withResolvers<void>();
   // Not every test waits for it.
   reached.promise.catch(() => {});
-  let hasEnded = false;
   const end = async (): Promise<Ended> => {
-    const [stdout, stderr, { code, signal }] = await Promise.all([
+    const [stdout, stderr, status] = await Promise.all([
       new Response(process.stdout).text(),
       readAll(process.stderr, AT_POINT, reached.resolve),
       process.status,
     ]);
-    hasEnded = true;
-    const text = `${task} ended with ${signal ?? code}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`;
+    const text = `${task} ended with ${
+      status.signal ?? status.code
+    }\n--- stdout\n${stdout}\n--- stderr\n${stderr}`;
     reached.reject(new Error(`never at ${JSON.stringify(point)}: ${text}`));
-    return { code, signal, stdout, stderr, text, durationMs: performance.now() - started };
+    return {
+      code: status.code,
+      signal: status.signal,
+      stdout,
+      stderr,
+      text,
+      durationMs: performance.now() - started,
+    };
   };
+  const ended = end();
   return {
     pid: process.pid,
     atPoint: reached.promise,
-    ended: end(),
-    kill(signal) {
-      if (!hasEnded) process.kill(signal);
+    ended,
+    kill: (name) => signal(process, name),
+    async [Symbol.asyncDispose]() {
+      await killAtEnd(process);
+      await ended;
     },
   };
 }

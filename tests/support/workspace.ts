@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DIMENSION_TABLES } from "./datasets.ts";
 import { sqlText, withDuckdb } from "./duckdb.ts";
+import { removeAtEnd } from "./ending.ts";
 import { listFiles } from "./tree.ts";
 
 /** Absolute paths of what a test has to itself; everything is deleted at its end. */
@@ -31,7 +32,7 @@ export async function createWorkspace(options: Readonly<Record<string, unknown>>
     database: join(folder, "warehouse.duckdb"),
     workDir: join(folder, "work"),
     config: join(folder, "config.jsonc"),
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+    [Symbol.asyncDispose]: () => removeAtEnd(folder),
   };
   await Deno.mkdir(workspace.store);
   const config = {

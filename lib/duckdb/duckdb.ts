@@ -63,6 +63,8 @@ const PARTITION_FLUSH_ROWS = 50_000;
 const CHUNK_ROWS = 2048;
 /** How often the progress of a query is read. */
 const PROGRESS_INTERVAL_MS = 200;
+/** How often a query that is to end is told so. */
+const INTERRUPT_INTERVAL_MS = 20;
 
 /** The attached database file, for queries. */
 const ATTACHED = "attached";
@@ -242,12 +244,18 @@ export class Duckdb implements AsyncDisposable {
 
   async #read(sql: string, parameters: readonly (string | number | null)[]): Promise<Row[]> {
     this.#signal?.throwIfAborted();
-    const interrupt = () => this.#connection.interrupt();
+    let timer: ReturnType<typeof setInterval> | undefined;
+    const interrupt = () => {
+      this.#connection.interrupt();
+      // DuckDB forgets it where the query is only just being begun, in a thread that may have to wait for a processor.
+      timer = setInterval(() => this.#connection.interrupt(), INTERRUPT_INTERVAL_MS);
+    };
     this.#signal?.addEventListener("abort", interrupt);
     try {
       return (await this.#connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
     } finally {
       this.#signal?.removeEventListener("abort", interrupt);
+      clearInterval(timer);
     }
   }
 

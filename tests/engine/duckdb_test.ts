@@ -1,3 +1,4 @@
+import { DuckDBConnection } from "@duckdb/node-api";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { contractSqlTypes } from "../../lib/contract/header.ts";
@@ -6,8 +7,10 @@ import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { WriteTarget, Written } from "../../lib/engine/engine.ts";
 import { InterruptedError } from "../../lib/errors.ts";
 import { readParquet } from "../support/duckdb.ts";
+import { end, removeAtEnd } from "../support/ending.ts";
 import { assertSameRows } from "../support/rows.ts";
 import { listFiles } from "../support/tree.ts";
+import { finished } from "../support/waiting.ts";
 
 /** An engine locked to the folder `run` of a new temporary folder, which goes when the engine does. */
 async function openTemporary(signal?: AbortSignal) {
@@ -21,8 +24,8 @@ async function openTemporary(signal?: AbortSignal) {
     folder,
     engine,
     async [Symbol.asyncDispose]() {
-      await engine[Symbol.asyncDispose]();
-      await Deno.remove(outside, { recursive: true });
+      await end(() => engine[Symbol.asyncDispose]());
+      await removeAtEnd(outside);
     },
   };
 }
@@ -356,28 +359,43 @@ Deno.test("nameParquet() and nameQuery() name what write() wrote, and replace an
   }
 });
 
-Deno.test("query() and write() stop within a second with the signal's reason, when it comes", async (test) => {
+/** Resolves when a statement with this text has been handed over to DuckDB. */
+function handedOver(text: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { runAndReadAll } = DuckDBConnection.prototype;
+  DuckDBConnection.prototype.runAndReadAll = function (...args) {
+    const answer = runAndReadAll.apply(this, args);
+    if (args[0].includes(text)) {
+      DuckDBConnection.prototype.runAndReadAll = runAndReadAll;
+      resolve();
+    }
+    return answer;
+  };
+  return promise;
+}
+
+Deno.test("query() and write() stop with the signal's reason, when it comes as they begin, and while they run", async (test) => {
   const endless =
     "SELECT count(*) AS n FROM range(10000000) a, range(10000000) b WHERE hash(a.range, b.range) = 1";
   for (const what of ["query", "write"] as const) {
-    await test.step(what, async () => {
-      const controller = new AbortController();
-      await using under = await openTemporary(controller.signal);
-      const running = what === "query" ? under.engine.query(endless) : under.engine.write(endless, {
-        folder: join(under.folder, "out"),
-        format: "parquet",
-        fileName: "part-{i}",
-      });
-      const reason = new InterruptedError("SIGTERM");
-      let abortedMs = 0;
-      setTimeout(() => {
-        abortedMs = performance.now();
+    for (const delayMs of [null, 100]) {
+      await test.step(`${what}, ${delayMs === null ? "as it begins" : "while it runs"}`, async () => {
+        const controller = new AbortController();
+        await using under = await openTemporary(controller.signal);
+        const begun = handedOver(endless);
+        const running = what === "query" ? under.engine.query(endless) : under.engine.write(endless, {
+          folder: join(under.folder, "out"),
+          format: "parquet",
+          fileName: "part-{i}",
+        });
+        const reason = new InterruptedError("SIGTERM");
+        const stopped = assert.rejects(running, reason);
+        await begun;
+        if (delayMs !== null) await new Promise((done) => setTimeout(done, delayMs));
         controller.abort(reason);
-      }, 200);
-      await assert.rejects(running, reason);
-      const delayMs = performance.now() - abortedMs;
-      assert.ok(abortedMs > 0 && delayMs < 1000, `it took ${delayMs} ms`);
-      await assert.rejects(under.engine.query("SELECT 1"), reason, "no further query is begun");
-    });
+        await finished(what, stopped);
+        await assert.rejects(under.engine.query("SELECT 1"), reason, "no further query is begun");
+      });
+    }
   }
 });

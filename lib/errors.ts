@@ -113,6 +113,12 @@ export function exitCodeOf(error: unknown): ExitCode {
   return error instanceof PipelineError ? error.exitCode : ExitCode.bug;
 }
 
+/** What was thrown, first one first: they are several if something could not be closed either. */
+export function errorsIn(thrown: unknown): unknown[] {
+  if (!(thrown instanceof SuppressedError)) return [thrown];
+  return [...errorsIn(thrown.suppressed), ...errorsIn(thrown.error)];
+}
+
 /** The message of anything that was thrown, with those of its causes. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

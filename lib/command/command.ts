@@ -15,6 +15,7 @@ import type { RandomBytes } from "../secrets/encryption.ts";
 import { openDuckdbEngine } from "../engine/duckdb.ts";
 import {
   AccessError,
+  errorsIn,
   ExitCode,
   exitCodeOf,
   InterruptedError,
@@ -294,7 +295,9 @@ async function runTask(
     return ExitCode.ok;
   } catch (thrown) {
     // What failed because of the signal failed for the signal's reason.
-    const error = signal.aborted ? signal.reason : failureOf(thrown);
+    const [first, ...later] = errorsIn(thrown);
+    const error = signal.aborted ? signal.reason : failureOf(first);
+    for (const each of later) sayWhileStopping(each, lines.writeFailure);
     await closeAfterFailure(session, signal, lines.writeFailure);
     const ending = process.endingOf(error);
     lines.writeFailure(describe(error));
@@ -346,8 +349,12 @@ async function closeAfterFailure(
     await (signal.aborted ? Promise.race([release, timeout]) : release);
     await session[Symbol.asyncDispose]();
   } catch (error) {
-    say(`While stopping: ${describe(error)}`);
+    for (const each of errorsIn(error)) sayWhileStopping(each, say);
   }
+}
+
+function sayWhileStopping(error: unknown, say: (message: string) => void): void {
+  say(`While stopping: ${describe(error)}`);
 }
 
 /** One line for an expected failure; the stack too for a bug. */

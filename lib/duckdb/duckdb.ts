@@ -197,12 +197,16 @@ export class Duckdb implements AsyncDisposable {
           rowCount += rows.length;
         }
       }
-    } catch (error) {
-      throw wrapSystemError(withoutValues(error), "Cannot append rows");
-    } finally {
       appender.closeSync();
+      return rowCount;
+    } catch (error) {
+      try {
+        appender.closeSync();
+      } catch {
+        // It still has the rows that it could not append.
+      }
+      throw wrapSystemError(withoutValues(error), "Cannot append rows");
     }
-    return rowCount;
   }
 
   /**

@@ -57,6 +57,10 @@ export async function drainMoves(kind: MoveOrder["kind"], context: MoveContext):
   using step = progress.step(kind === "publish" ? "publishing objects" : "moving source files", moves.length);
   for (let start = 0; start < moves.length; start += SETTLE_BATCH) {
     const settled: SettledMove[] = [];
+    // After a signal there is no time: the next run finds these done already.
+    const settle = async () => {
+      if (settled.length > 0 && !signal.aborted) await database.settleMoves(settled);
+    };
     try {
       await pMap(moves.slice(start, start + SETTLE_BATCH), async (move) => {
         signal.throwIfAborted();
@@ -75,10 +79,12 @@ export async function drainMoves(kind: MoveOrder["kind"], context: MoveContext):
         }
         step.advance();
       }, { concurrency: CONCURRENCY });
-    } finally {
-      // Also when one of them failed. After a signal there is no time: the next run finds these done already.
-      if (settled.length > 0 && !signal.aborted) await database.settleMoves(settled);
+    } catch (error) {
+      // Noting them may fail too; what came first is what has to be told.
+      await settle().catch(() => {});
+      throw error;
     }
+    await settle();
   }
   for (const key of report.lost) {
     log.error(

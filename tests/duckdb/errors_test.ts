@@ -10,6 +10,7 @@ import { Duckdb } from "../../lib/duckdb/duckdb.ts";
 import { withoutValues } from "../../lib/duckdb/errors.ts";
 import { AccessError } from "../../lib/errors.ts";
 import { literal } from "../../lib/sql.ts";
+import { end, removeAtEnd } from "../support/ending.ts";
 
 /** A text that nobody may see, as hard to cut out as its writer could make it. */
 const TEXT =
@@ -37,8 +38,8 @@ async function openTemporary() {
     folder,
     db,
     async [Symbol.asyncDispose]() {
-      await db[Symbol.asyncDispose]();
-      await Deno.remove(folder, { recursive: true });
+      await end(() => db[Symbol.asyncDispose]());
+      await removeAtEnd(folder);
     },
   };
 }
@@ -97,6 +98,25 @@ Deno.test("query() says what went wrong and quotes no value of a row, when DuckD
       assert.doesNotMatch(inspect(error, { depth: 9, showHidden: true }), CANARY);
     });
   }
+});
+
+Deno.test("appendText() tells why it fails and quotes no value of a row, when that is found out at once, or at the end", async () => {
+  await using under = await openTemporary();
+  const failure = new Error("the rows end early");
+  const batches = async function* (atEnd: () => void) {
+    yield await Promise.resolve([["a"], ["a"], [TEXT], [TEXT]]);
+    atEnd();
+  };
+  const append = (atEnd: () => void) => under.db.appendText("k", 1, batches(atEnd));
+  await assert.rejects(append(() => {}), (error: Error) => {
+    assert.match(error.message, /Constraint|constraint/);
+    assert.doesNotMatch(inspect(error, { depth: 9, showHidden: true }), CANARY);
+    return true;
+  });
+  const early = append(() => {
+    throw failure;
+  });
+  await assert.rejects(early, failure);
 });
 
 Deno.test("query() keeps the names of tables, columns and paths, when these are what is wrong", async () => {

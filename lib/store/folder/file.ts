@@ -147,6 +147,15 @@ export async function removeAll(path: string): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch(unlessMissing);
 }
 
+/** Deletes what a write has left, if it can: the next sweep deletes it else, and why the write failed has to be told. */
+export async function removeLeftover(path: string): Promise<void> {
+  try {
+    if (lstatOrNull(path)) await removeAll(path);
+  } catch {
+    // See above.
+  }
+}
+
 /** What the path is, without following a symlink; `null` where it is missing. */
 export function lstatOrNull(path: string): Deno.FileInfo | null {
   try {

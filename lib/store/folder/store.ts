@@ -27,6 +27,7 @@ import {
   lstatOrNull,
   openSame,
   removeAll,
+  removeLeftover,
   stampOf,
   sync,
   versionOf,
@@ -404,7 +405,7 @@ class FolderStore implements ObjectStore {
       if (codeOf(error) === "ENOENT" && !lstatOrNull(temporary)) throw takenOver(key, this.name, error);
       throw writeProblem(error, key, this.name);
     } finally {
-      if (lstatOrNull(temporary)) await removeAll(temporary);
+      await removeLeftover(temporary);
       this.#temporaries.delete(temporary);
     }
   }

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { readRejects, type Reject, RejectFileError } from "../../lib/contract/reject_file.ts";
+import { until } from "../support/waiting.ts";
 import rejectsCsv from "../../tasks/sql/rejects.sql" with { type: "text" };
 
 async function* piecesOf(bytes: Uint8Array, sizeBytes: number): AsyncGenerator<Uint8Array> {
@@ -139,6 +140,5 @@ Deno.test("readRejects() passes on what reading fails with, and stops reading wh
     assert.equal(raw, "a");
     break;
   }
-  await new Promise((done) => setTimeout(done));
-  assert.ok(isClosed);
+  await until("the file is closed", () => isClosed);
 });

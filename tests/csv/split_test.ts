@@ -419,10 +419,15 @@ Deno.test("splitCsv() reads a row of many lines as fast as many rows, when each 
       return performance.now() - started;
     };
     const lines = 60_000;
-    const manyRows = await durationMs(`h\n${'"a"x\n'.repeat(lines)}`);
-    const oneRow = await durationMs(`h\n${'"a\n"x,'.repeat(lines)}`);
-    // About the same; where each stray quote costs as much as the row, it is a hundred times as long.
-    assert.ok(oneRow < 20 * manyRows, `${oneRow} ms for one row, ${manyRows} ms for ${lines} rows`);
+    // About the same; where each stray quote costs as much as the row, it is a hundred times as long, every time. A
+    // machine that is busy with something else may make it as long once.
+    const ratios: number[] = [];
+    while (ratios.length < 5 && !ratios.some((ratio) => ratio < 20)) {
+      const manyRows = await durationMs(`h\n${'"a"x\n'.repeat(lines)}`);
+      const oneRow = await durationMs(`h\n${'"a\n"x,'.repeat(lines)}`);
+      ratios.push(oneRow / manyRows);
+    }
+    assert.ok(Math.min(...ratios) < 20, `one row took ${ratios} times as long as ${lines} rows`);
   });
 });
 

@@ -181,7 +181,8 @@ Deno.test("withoutValues() takes a time that grows with the text only, when a va
       withoutValues(new Error(`${kind} Error: Could not convert ${value} to INT64`));
     }
   }
-  assert.ok(performance.now() - start < 5000);
+  // One second; were it the square of the text's length, hours.
+  assert.ok(performance.now() - start < 60_000);
 });
 
 Deno.test("withoutValues() leaves what is no error of DuckDB alone", () => {

@@ -31,9 +31,7 @@ function oneRow(cents: number): Uint8Array {
 }
 
 async function run(deployment: RemoteDeployment): Promise<Summary> {
-  const result: TaskResult = await runTask("pipeline", ["--config", deployment.config, "--json"], {
-    timeoutMs: 300_000,
-  });
+  const result: TaskResult = await runTask("pipeline", ["--config", deployment.config, "--json"]);
   assert.equal(result.code, 0, result.text);
   return parseSummary(result);
 }

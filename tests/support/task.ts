@@ -51,8 +51,6 @@ export interface TaskOptions {
   readonly permissions?: readonly string[];
   /** What {@linkcode runTask} gives the task on standard input; left out: nothing. */
   readonly input?: string | Uint8Array<ArrayBuffer>;
-  /** {@linkcode runTask} kills the task after this many milliseconds, default 60,000. */
-  readonly timeoutMs?: number;
 }
 
 /** The repository's folder, where tasks run; ends in a separator. */
@@ -61,6 +59,9 @@ export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 /** The names of the tasks that are a script in `tasks/`. */
 export const TASK_NAMES: readonly string[] = Object.entries(project.tasks)
   .filter(([, command]) => /^deno run .* tasks\/[\w-]+\.ts\b/.test(command)).map(([name]) => name);
+
+/** A task that takes longer hangs, and is killed by {@linkcode runTask}. */
+const HANGING_MS = 600_000;
 
 /** What Deno itself needs of the environment. */
 const KEPT_ENVIRONMENT = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
@@ -101,7 +102,7 @@ export async function runTask(
   options?: TaskOptions,
 ): Promise<TaskResult> {
   const process = taskCommand(name, args, options).spawn();
-  const timer = setTimeout(() => process.kill("SIGKILL"), options?.timeoutMs ?? 60_000);
+  const timer = setTimeout(() => process.kill("SIGKILL"), HANGING_MS);
   // A task that fails early closes it.
   if (options?.input !== undefined) new Blob([options.input]).stream().pipeTo(process.stdin).catch(() => {});
   const { code, stdout, stderr } = await process.output().finally(() => clearTimeout(timer));

@@ -240,8 +240,8 @@ for (const [what, silent] of [["refuses connections", false], ["never answers", 
       assert.equal(result.code, 0, result.text);
       assert.doesNotMatch(result.stderr, /otel|telemetry|export/i);
       const { durationMs = 0 } = parseSummary(result).stages.at(-1) ?? {};
-      // Three kinds of telemetry, half a second each, and the start of a process.
-      assert.ok(tookMs - durationMs < 3500, `${tookMs} ms, of which ${durationMs} at work`);
+      // Three kinds of telemetry, half a second each, and the start of a process; were the limit not kept to, 30 s.
+      assert.ok(tookMs - durationMs < 20_000, `${tookMs} ms, of which ${durationMs} at work`);
     }
   });
 }

@@ -100,14 +100,14 @@ Deno.test("Lease.acquire() says who has the lease since when, when another has i
 Deno.test("Lease.acquire() waits as long as it may, and gets the lease when it is released", async () => {
   await using under = await openTemporary();
   const first = await acquire(under.database, ANN);
-  const clock = new StoppedClock();
+  using clock = new StoppedClock();
   const patient = { waitSeconds: 60, monotonic: clock.now };
   const waiting = held(() => acquire(under.database, BEN, patient), ANN);
   await clock.lookedAt(5, waiting);
   clock.advance(59_999);
   await clock.lookedAt(3, waiting);
   clock.advance(1);
-  await waiting;
+  await finished("the wait", waiting);
 
   const acquiring = acquire(under.database, BEN, patient);
   await clock.lookedAt(5, acquiring);
@@ -121,7 +121,7 @@ Deno.test("Lease.acquire() asks no further and stops with the signal's reason, w
   using _lease = await acquire(under.database, ANN);
   const controller = new AbortController(), { signal } = controller;
   const reason = new InterruptedError("SIGTERM");
-  const clock = new StoppedClock();
+  using clock = new StoppedClock();
   const waiting = acquire(under.counted, BEN, { waitSeconds: 60, monotonic: clock.now, signal });
   const stopped = assert.rejects(waiting, reason);
   await clock.lookedAt(5, stopped);
@@ -147,7 +147,7 @@ Deno.test("Lease.resume() goes on with a token, also an expired one, unless anot
 
 Deno.test("hold() asks nobody before the deadline, and the database after it", async () => {
   await using under = await openTemporary();
-  const clock = new StoppedClock();
+  using clock = new StoppedClock();
   using lease = await acquire(under.counted, ANN, { ttlSeconds: 900, monotonic: clock.now });
   const before = under.calls();
   clock.advance(899_999);
@@ -163,7 +163,7 @@ Deno.test("hold() asks nobody before the deadline, and the database after it", a
 
 Deno.test("hold() fails for ever, when another has taken the lease", async () => {
   await using under = await openTemporary();
-  const clock = new StoppedClock();
+  using clock = new StoppedClock();
   using lease = await acquire(under.database, ANN, { monotonic: clock.now });
   await under.database.renewLease(lease.token, 0);
   using _taken = await acquire(under.database, BEN);
@@ -180,7 +180,7 @@ Deno.test("hold() fails for ever, when another has taken the lease", async () =>
 
 Deno.test("hold() counts the deadline from before the renewal was sent", async () => {
   await using under = await openTemporary();
-  const clock = new StoppedClock();
+  using clock = new StoppedClock();
   // A database that answers late: the lease runs from when it was asked, so less of it is left.
   const slow = new Proxy(under.database, {
     get(target, name) {
@@ -204,7 +204,7 @@ Deno.test("hold() counts the deadline from before the renewal was sent", async (
 
 Deno.test("hold() fails with the database's own error, when that cannot be asked after the deadline", async () => {
   await using under = await openTemporary();
-  const clock = new StoppedClock();
+  using clock = new StoppedClock();
   const down = new UnavailableError("database_in_use", "Cannot open the database");
   let isDown = false;
   const database = new Proxy(under.database, {

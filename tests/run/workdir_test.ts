@@ -16,10 +16,10 @@ async function temporaryPath() {
   };
 }
 
-/** Opens a work dir; by the clock that is not given a wait is never over. */
 function open(path: string, options: Partial<Parameters<typeof WorkDir.open>[1]> = {}): Promise<WorkDir> {
+  const monotonic = () => performance.now();
   const { signal } = new AbortController();
-  return WorkDir.open(path, { holder: "process 1", waitSeconds: 0, monotonic: () => 0, signal, ...options });
+  return WorkDir.open(path, { holder: "process 1", waitSeconds: 0, monotonic, signal, ...options });
 }
 
 /** Locks a work dir in a process of its own, says so, and keeps it until it is killed. */
@@ -70,14 +70,15 @@ Deno.test("WorkDir.open() refuses, waits or stops while another process has it, 
     await using other = await lockElsewhere(folder, path);
     await held(() => open(path), names);
 
-    const clock = new StoppedClock(), controller = new AbortController();
+    using clock = new StoppedClock();
+    const controller = new AbortController();
     const waitSeconds = 60, monotonic = clock.now, { signal } = controller;
     const waiting = held(() => open(path, { waitSeconds, monotonic }), names);
     await clock.lookedAt(3, waiting);
     clock.advance(59_999);
     await clock.lookedAt(3, waiting);
     clock.advance(1);
-    await waiting;
+    await finished("the wait", waiting);
 
     const reason = new InterruptedError("SIGTERM");
     const stopped = assert.rejects(open(path, { waitSeconds, monotonic, signal }), reason);

@@ -6,6 +6,7 @@
 import project from "../../deno.json" with { type: "json" };
 import { AT_POINT, type CrashPoint } from "./crash_point.ts";
 import { killAtEnd, signal } from "./ending.ts";
+import { finished } from "./waiting.ts";
 import { parseSummary, REPOSITORY, type Summary, taskCommand, type TaskResult } from "./task.ts";
 
 /** How a process ended. */
@@ -54,10 +55,8 @@ export async function raceToCommit(configs: readonly [string, string]): Promise<
   await using other = startPipeline(configs[1], point);
   const runs = [one, other];
   const bothThere = Promise.all(runs.map(({ atPoint }) => atPoint)).then(() => null);
-  const first = await Promise.any([
-    bothThere,
-    ...runs.map(({ ended }, i) => ended.then((end) => ({ end, i }))),
-  ]);
+  const ends = runs.map(({ ended }, i) => ended.then((end) => ({ end, i })));
+  const first = await finished("one of two runs", Promise.any([bothThere, ...ends]));
   if (first === null) throw new Error("both runs are about to commit");
   const index = 1 - first.i, winner = runs[index]!;
   await winner.atPoint;

@@ -38,8 +38,11 @@ export async function finished<T>(what: string, work: Promise<T>): Promise<T> {
   return await work;
 }
 
-/** A clock that stands still until it is moved, in milliseconds, and counts how often it is looked at. */
-export class StoppedClock {
+/**
+ * A clock that stands still until it is moved, in milliseconds, and counts how often it is looked at. By a clock that is
+ * disposed of every wait is over.
+ */
+export class StoppedClock implements Disposable {
   #nowMs = 1_000_000;
   /** How often it was looked at. */
   looks = 0;
@@ -59,5 +62,9 @@ export class StoppedClock {
   async lookedAt(times: number, work: Promise<unknown>): Promise<void> {
     const before = this.looks;
     await until(`the clock is looked at ${times} times more`, () => this.looks >= before + times, work);
+  }
+
+  [Symbol.dispose](): void {
+    this.#nowMs = Infinity;
   }
 }

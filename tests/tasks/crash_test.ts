@@ -12,6 +12,7 @@ import { assertSameOutcome, type Outcome, readNightEnd } from "../support/outcom
 import { type Ended, raceToCommit, startPipeline, summaryOf } from "../support/crash_process.ts";
 import { copyWorkspace, deliverFiles, joinWorkspace } from "../support/copies.ts";
 import { runPipeline, type Summary } from "../support/task.ts";
+import { finished } from "../support/waiting.ts";
 import { createWorkspace, goldenPath, loadDimensions, type Workspace } from "../support/workspace.ts";
 
 /** The nights, small: every run of a case counts against the time that the whole suite may take. */
@@ -326,7 +327,7 @@ function interruption(signal: keyof typeof SIGNAL_CODES, moment: Moment, committ
       await using process = startPipeline(workspace.config, { ...pointOf(moment), then: "await signal" });
       await process.atPoint;
       process.kill(signal);
-      const ended = await process.ended;
+      const ended = await finished("the interrupted run", process.ended);
       assert.equal(ended.code, SIGNAL_CODES[signal], ended.text);
       const summary = summaryOf(ended);
       assert.equal(summary.state, "failed");
@@ -346,7 +347,7 @@ function hanging(moment: Moment): Case {
       await using process = startPipeline(workspace.config, { ...pointOf(moment), then: "hang" });
       await process.atPoint;
       process.kill("SIGTERM");
-      const { code, stderr, text } = await process.ended;
+      const { code, stderr, text } = await finished("the interrupted run", process.ended);
       assert.equal(code, SIGNAL_CODES.SIGTERM, text);
       const limits = stderr.split("\n").filter((line) => line.startsWith(TIMER));
       const limitsMs = limits.map((line) => Number(line.slice(TIMER.length)));

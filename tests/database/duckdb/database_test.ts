@@ -114,13 +114,14 @@ Deno.test("openDuckdbDatabase() waits 5 s for another process, and names it when
     const clock = new StoppedClock(), controller = new AbortController();
     const reason = new InterruptedError("SIGTERM");
     await using database = openAt(under.path, { monotonic: clock.now, signal: controller.signal });
+    using _ = clock;
     const says = new RegExp(`${RegExp.escape(under.path)}.*process ${pid}\\b`);
     const waiting = fails(UnavailableError, "database_in_use", says, () => database.binding());
     await clock.lookedAt(3, waiting);
     clock.advance(4_999);
     await clock.lookedAt(3, waiting);
     clock.advance(1);
-    await waiting;
+    await finished("the wait", waiting);
 
     const stopped = assert.rejects(database.binding(), reason);
     await clock.lookedAt(3, stopped);

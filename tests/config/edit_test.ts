@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { decryptField, encryptField, type EncryptionWorld, rotateValues } from "../../lib/config/edit.ts";
 import { ConfigError, UnavailableError, UsageError } from "../../lib/errors.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const [NEW_KEY, OLD_KEY] = ["q", "r"].map((letter) => `${letter.repeat(42)}A=`) as [string, string];
 
@@ -29,7 +30,7 @@ async function createConfig(text: string | Uint8Array = TEXT) {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "config-" }));
   const path = join(folder, "config.jsonc");
   await Deno.writeFile(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
-  return { folder, path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+  return { folder, path, [Symbol.asyncDispose]: () => removeAtEnd(folder) };
 }
 
 /** Encrypts a field while something else happens before its value is there. */

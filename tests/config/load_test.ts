@@ -8,6 +8,7 @@ import { encryptValue, IV_BYTES, parseKeys } from "../../lib/secrets/encryption.
 import { ConfigError } from "../../lib/errors.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
 import { Secret } from "../../lib/secrets/secret.ts";
+import { removeAtEnd } from "../support/ending.ts";
 import { REPOSITORY } from "../support/task.ts";
 
 /** A folder with a configuration file of this text. */
@@ -15,7 +16,7 @@ async function writeConfig(text: string) {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "config-" }));
   const path = join(folder, "config.jsonc");
   await Deno.writeTextFile(path, text);
-  return { folder, path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+  return { folder, path, [Symbol.asyncDispose]: () => removeAtEnd(folder) };
 }
 
 const ENVIRONMENT: Readonly<Record<string, string>> = {

@@ -19,6 +19,7 @@ import { rejectsSql } from "../../lib/contract/judge_sql.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine, JsonValue } from "../../lib/engine/engine.ts";
 import type { SourceFile } from "../../lib/source_file.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 /** What a file is given as: its bytes, or its text. */
 type Content = string | Uint8Array;
@@ -119,7 +120,7 @@ async function withCheck(
       return await readOutcome(engine, files, written);
     });
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 

@@ -14,6 +14,7 @@ import { compileSpelling, isSpelled } from "../../lib/csv/spelling.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine, JsonValue } from "../../lib/engine/engine.ts";
 import { parseColumnType, sqlType } from "../../lib/column_type.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 type Contract = Config["contract"];
 
@@ -43,7 +44,7 @@ async function withEngine(use: (engine: Engine) => Promise<void>): Promise<void>
     await engine.nameValues("sales_team", { id: "BIGINT" }, [{ id: 1 }]);
     await use(engine);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 

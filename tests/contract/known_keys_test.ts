@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { readKnownKeys } from "../../lib/contract/known_keys.ts";
 import { isKnown } from "../../lib/csv/key_bits.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -79,6 +80,6 @@ async function readKeys(customers: Keys, stores: Keys = customers, people: Keys 
     }
     return await readKnownKeys(engine);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { readRejects, type Reject, RejectFileError } from "../../lib/contract/reject_file.ts";
+import { removeAtEnd } from "../support/ending.ts";
 import { until } from "../support/waiting.ts";
 import rejectsCsv from "../../tasks/sql/rejects.sql" with { type: "text" };
 
@@ -83,7 +84,7 @@ Deno.test("readRejects() gives back every raw text that validate has written", a
       { numRuns: 150 },
     );
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 });
 

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { REJECTS_HEADER } from "../../lib/contract/reject_file.ts";
 import { writeRejectFiles } from "../../lib/contract/reject_writer.ts";
+import { removeAtEnd } from "../support/ending.ts";
 import rejectsCsv from "../../tasks/sql/rejects.sql" with { type: "text" };
 
 /** By file, how many rejects it has. */
@@ -65,7 +66,7 @@ for (
       const written = Array.from(Deno.readDirSync(join(runFolder, "rejects")), ({ name }) => name);
       assert.equal(written.length, COUNTS.filter((count) => count > 0).length);
     } finally {
-      await Deno.remove(runFolder, { recursive: true });
+      await removeAtEnd(runFolder);
     }
   });
 }
@@ -94,6 +95,6 @@ Deno.test("writeRejectFiles() stops, when there are more or fewer rejects than t
     await assert.rejects(write(3, [2]), /3 rows are rejected, but 0 were written/);
     await assert.rejects(write(3, [0, 2]), /more rejects than the files have/);
   } finally {
-    await Deno.remove(runFolder, { recursive: true });
+    await removeAtEnd(runFolder);
   }
 });

@@ -9,6 +9,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { readHeader } from "../../lib/csv/header.ts";
 import { splitCsv } from "../../lib/csv/split.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const DIALECT = { delimiter: ",", quote: '"', maxRowBytes: 1000 };
 
@@ -99,6 +100,6 @@ Deno.test("readHeader() and splitCsv() agree on every header", async () => {
       { numRuns: 1500 },
     );
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 });

@@ -3,6 +3,7 @@ import { CHUNK_BYTES } from "../../lib/csv/chunks.ts";
 import { beginProof } from "../../lib/csv/proof.ts";
 import { compileSpelling } from "../../lib/csv/spelling.ts";
 import { parseColumnType } from "../../lib/column_type.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const OPTIONS = { delimiter: ",", quote: '"', maxRowBytes: CHUNK_BYTES };
 const ROW = "7,apple\n";
@@ -21,7 +22,7 @@ async function proofOf(
     assert.equal(hope.isWhole, (await Deno.stat(path)).size <= CHUNK_BYTES);
     return await hope.prove() ?? "unproven";
   } finally {
-    await Deno.remove(path);
+    await removeAtEnd(path);
   }
 }
 

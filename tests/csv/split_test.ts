@@ -17,6 +17,7 @@ import { type SplitCsv, splitCsv } from "../../lib/csv/split.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { parseColumnType } from "../../lib/column_type.ts";
 import type { KnownKeys } from "../../lib/csv/key_bits.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const BOM = "\ufeff";
 /** Proves nothing: every row is odd. */
@@ -85,7 +86,7 @@ async function withSplit(use: (split: SplitAll, folder: string) => Promise<void>
       return found;
     }, folder);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 

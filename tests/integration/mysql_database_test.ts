@@ -14,6 +14,7 @@ import {
   UnavailableError,
 } from "../../lib/errors.ts";
 import { Secret } from "../../lib/secrets/secret.ts";
+import { end, removeAtEnd } from "../support/ending.ts";
 import { testDatabase } from "../database/conformance.ts";
 import { readParquet, select, sqlText, withDuckdb } from "../support/duckdb.ts";
 import { assertSameRows } from "../support/rows.ts";
@@ -25,7 +26,7 @@ let server: MariadbServer;
 Deno.test.beforeAll(async () => {
   server = await MariadbServer.start();
 });
-Deno.test.afterAll(() => server[Symbol.asyncDispose]());
+Deno.test.afterAll(() => server?.[Symbol.asyncDispose]());
 
 testDatabase("mysql", () => openFresh());
 
@@ -40,9 +41,9 @@ async function openFresh(options: Partial<MysqlDatabaseOptions> = {}) {
     database,
     sql: fresh.sql,
     async [Symbol.asyncDispose]() {
-      await database[Symbol.asyncDispose]();
+      await end(() => database[Symbol.asyncDispose]());
       await fresh[Symbol.asyncDispose]();
-      await Deno.remove(folder, { recursive: true });
+      await removeAtEnd(folder);
     },
   };
 }

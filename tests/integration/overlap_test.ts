@@ -16,7 +16,7 @@ import { createRemote, type RemoteDeployment, Servers } from "./remote_deploymen
 
 let servers: Servers;
 Deno.test.beforeAll(async () => void (servers = await Servers.start()));
-Deno.test.afterAll(() => servers[Symbol.asyncDispose]());
+Deno.test.afterAll(() => servers?.[Symbol.asyncDispose]());
 
 Deno.test("S3 and MariaDB: one of two owners works and the other exits with 75 naming it, when they start together", async () => {
   await using deployment = await createRemote(servers);

@@ -26,7 +26,7 @@ const PASSWORD = "NIGHTLY_MARTS_TEST_PASSWORD";
 let servers: Servers;
 
 Deno.test.beforeAll(async () => void (servers = await Servers.start()));
-Deno.test.afterAll(() => servers[Symbol.asyncDispose]());
+Deno.test.afterAll(() => servers?.[Symbol.asyncDispose]());
 
 /** A deployment whose configuration takes the database's password from the environment. */
 async function createDeployment(): Promise<RemoteDeployment> {

@@ -21,6 +21,7 @@ import { dirname, join } from "node:path";
 import pMap from "p-map";
 import { Secret } from "../../lib/secrets/secret.ts";
 import type { S3Config } from "../../lib/store/s3/store.ts";
+import { removeAtEnd, signal } from "../support/ending.ts";
 import { goProgram } from "../support/programs.ts";
 import { freePort } from "./free_port.ts";
 
@@ -198,9 +199,9 @@ export class S3Server implements AsyncDisposable {
   /** Ends the server and deletes its data. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.client.destroy();
-    this.#process.kill("SIGTERM");
+    signal(this.#process, "SIGTERM");
     await this.#process.status;
-    await Deno.remove(this.#folder, { recursive: true });
+    await removeAtEnd(this.#folder);
   }
 
   #access() {

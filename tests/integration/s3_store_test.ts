@@ -7,6 +7,7 @@ import pMap from "p-map";
 import { AccessError, ConfigError, InterruptedError, UnavailableError } from "../../lib/errors.ts";
 import { openS3Store, type S3Options } from "../../lib/store/s3/store.ts";
 import { isVersion, type ObjectStore, type ObjectVersion } from "../../lib/store/store.ts";
+import { removeAtEnd } from "../support/ending.ts";
 import { listAll, put, read, readBytes, rejects, testObjectStore, text } from "../store/conformance.ts";
 import { REPOSITORY } from "../support/task.ts";
 import { FaultProxy } from "./fault_proxy.ts";
@@ -17,7 +18,7 @@ let server: S3Server;
 Deno.test.beforeAll(async () => {
   server = await S3Server.start();
 });
-Deno.test.afterAll(() => server[Symbol.asyncDispose]());
+Deno.test.afterAll(() => server?.[Symbol.asyncDispose]());
 
 testObjectStore("s3", () => openFresh());
 
@@ -146,7 +147,7 @@ function pattern(length: number): Buffer {
 async function temporaryFile(bytes: Uint8Array) {
   const path = await Deno.makeTempFile();
   await Deno.writeFile(path, bytes);
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path) };
+  return { path, [Symbol.asyncDispose]: () => removeAtEnd(path) };
 }
 
 /** Puts a large object in parts. */

@@ -13,7 +13,7 @@ import { createRemote, type RemoteDeployment, Servers } from "./remote_deploymen
 
 let servers: Servers;
 Deno.test.beforeAll(async () => void (servers = await Servers.start()));
-Deno.test.afterAll(() => servers[Symbol.asyncDispose]());
+Deno.test.afterAll(() => servers?.[Symbol.asyncDispose]());
 
 const HEADER = "customer_id,store_id,product_name,sales_date,sales_person_id,price,quantity,total_cost";
 const MIB = 1024 * 1024;

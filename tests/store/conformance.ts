@@ -15,6 +15,7 @@ import {
   type ObjectTrouble,
   type ObjectVersion,
 } from "../../lib/store/store.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 /** An empty store of its own for one case. */
 export interface StoreUnderTest extends AsyncDisposable {
@@ -58,7 +59,7 @@ export function testObjectStore(kind: string, open: () => Promise<StoreUnderTest
       assert.ok(bytes.equals(await readBytes(store, fromFile!)));
       assert.ok(bytes.equals(await readBytes(store, fromBytes!)));
     } finally {
-      await Deno.remove(file);
+      await removeAtEnd(file);
     }
   });
 

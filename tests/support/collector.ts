@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { signal } from "./ending.ts";
 import { REPOSITORY } from "./task.ts";
 
 /** Attributes by name. */
@@ -94,11 +95,7 @@ export async function startCollector({ silent = false } = {}): Promise<Collector
   };
   const end = read();
   const stop = async () => {
-    try {
-      process.kill(silent ? "SIGKILL" : "SIGTERM");
-    } catch {
-      // It is gone already.
-    }
+    signal(process, silent ? "SIGKILL" : "SIGTERM");
     await end;
     await process.status;
   };

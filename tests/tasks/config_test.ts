@@ -8,6 +8,7 @@ import { join } from "node:path";
 import project from "../../deno.json" with { type: "json" };
 import { loadConfig } from "../../lib/config/load.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
+import { removeAtEnd } from "../support/ending.ts";
 import { REPOSITORY, runTask, type TaskOptions, type TaskResult } from "../support/task.ts";
 
 const CANARY = "5ecret 'Canary\" \\ €";
@@ -29,7 +30,7 @@ async function createConfig(text = TEXT) {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "config-" }));
   const path = join(folder, "config.jsonc");
   await Deno.writeTextFile(path, text);
-  return { folder, path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+  return { folder, path, [Symbol.asyncDispose]: () => removeAtEnd(folder) };
 }
 
 /** Runs `deno task config ACTION --config PATH`. */

@@ -41,29 +41,33 @@ interface Bases {
   readonly behind: Workspace;
 }
 
+/** The workspaces that the bases are made of. */
+const made = new AsyncDisposableStack();
 let bases: Bases;
 /** What the bases come to when nothing is killed. */
 let expected: Readonly<Record<keyof Bases, Outcome>>;
 
 Deno.test.beforeAll(async () => {
   // Two runs are at work most of the time, so one thread each.
-  const first = await createWorkspace({ resources: { threads: 1 } });
+  const first = made.use(await createWorkspace({ resources: { threads: 1 } }));
   await loadDimensions(first, goldenPath("dimensions"));
   await deliverFiles(first, FIRST_NIGHT);
-  const delivered = await copyWorkspace(first);
+  const delivered = made.use(await copyWorkspace(first));
   await runPipeline(delivered.config);
   const afterFirst = await assertNightOver(delivered);
   await deliverFiles(delivered, SECOND_NIGHT);
-  const [staged, committed] = await Promise.all([copyWorkspace(delivered), copyWorkspace(delivered)]);
-  await using unkilled = await copyWorkspace(delivered);
-  const [unkilledRun] = await Promise.all([
-    startPipeline(unkilled.config).ended,
-    killAt(staged, { when: "before", call: "database.commit" }),
-    killAt(committed, { when: "after", call: "database.commit" }),
-  ]);
+  const [unkilled, staged, committed] = [
+    made.use(await copyWorkspace(delivered)),
+    made.use(await copyWorkspace(delivered)),
+    made.use(await copyWorkspace(delivered)),
+  ];
+  // Beside others, as the runs whose time is counted by this one's.
+  await using unkilledRun = startPipeline(unkilled.config);
+  await killAt(staged, { when: "before", call: "database.commit" });
+  await killAt(committed, { when: "after", call: "database.commit" });
+  unkilledMs = (await unkilledRun.ended).durationMs;
   const afterSecond = await assertNightOver(unkilled);
-  unkilledMs = unkilledRun.durationMs;
-  const behind = await copyWorkspace(committed);
+  const behind = made.use(await copyWorkspace(committed));
   await deliverFiles(behind, THIRD_NIGHT);
   await deliverFiles(unkilled, THIRD_NIGHT);
   await runPipeline(unkilled.config);
@@ -77,9 +81,7 @@ Deno.test.beforeAll(async () => {
   };
 });
 
-Deno.test.afterAll(async () => {
-  for (const base of Object.values(bases)) await base[Symbol.asyncDispose]();
-});
+Deno.test.afterAll(() => made.disposeAsync());
 
 /** How long a run takes that is not killed; measured, and again by each run that was done before it could be killed. */
 let unkilledMs = 0;

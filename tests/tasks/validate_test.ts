@@ -20,6 +20,7 @@ import { validate } from "../../tasks/validate.ts";
 import { PARQUET_DATASETS } from "../support/datasets.ts";
 import { readParquet } from "../support/duckdb.ts";
 import type { SourceFile } from "../../lib/source_file.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const HEADER = `${Object.keys(CORE_COLUMNS)}\n`;
 const GOOD = "1,121,apple,2023-03-01,1,1.50,2,3.00\n";
@@ -82,7 +83,7 @@ async function withRun(
       },
     });
   } finally {
-    await Deno.remove(runFolder, { recursive: true });
+    await removeAtEnd(runFolder);
   }
 }
 

@@ -72,7 +72,7 @@ Deno.test("openFolderStore() says what to do, when the folder is missing", async
       });
     }
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 });
 
@@ -86,7 +86,7 @@ Deno.test("openFolderStore() follows a symlink, when the root itself is one", as
     const written = await put(store, "k", "x");
     assert.deepEqual(await under.store.head("k"), written);
   } finally {
-    await Deno.remove(link);
+    await removeAtEnd(link);
   }
 });
 
@@ -465,7 +465,7 @@ const asAnybody = await (async (): Promise<string[] | null> => {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   } finally {
-    await Deno.remove(file);
+    await removeAtEnd(file);
   }
 })();
 

@@ -53,7 +53,7 @@ Deno.test("S3 and MariaDB: a run can neither commit nor undo anything, when it w
       await using paused = startPipeline(deployment.config, { ...point, then: "stop" });
       await paused.atPoint;
       assert.equal((await runPipeline(other.config)).state, state);
-      paused.kill("SIGCONT");
+      await paused.resume();
       const ended = await paused.ended;
       assert.equal(ended.code, 75, ended.text);
       assert.equal(summaryOf(ended).error?.code, "lease_lost", ended.text);

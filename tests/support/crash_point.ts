@@ -38,5 +38,8 @@ export const NO_POINT: CrashPoint = { when: "before", call: "" };
 /** The line on stderr that says that the point is reached. */
 export const AT_POINT = "[crash point]";
 
+/** The line on stderr that says that a process which had paused itself goes on. */
+export const RESUMED = "[resumed]";
+
 /** Begins the line on stderr that tells the milliseconds of a timer. */
 export const TIMER = "[timer]";

@@ -4,10 +4,12 @@
  * @module
  */
 import project from "../../deno.json" with { type: "json" };
-import { AT_POINT, type CrashPoint } from "./crash_point.ts";
+import { AT_POINT, type CrashPoint, RESUMED } from "./crash_point.ts";
 import { killAtEnd, signal } from "./ending.ts";
 import { finished } from "./waiting.ts";
 import { parseSummary, REPOSITORY, type Summary, taskCommand, type TaskResult } from "./task.ts";
+
+const RESUME_INTERVAL_MS = 20;
 
 /** How a process ended. */
 export interface Ended extends TaskResult {
@@ -24,6 +26,8 @@ export interface Running extends AsyncDisposable {
   readonly ended: Promise<Ended>;
   /** Sends a signal; nothing where the process has ended. */
   kill(signal: Deno.Signal): void;
+  /** Lets a process go on that has paused itself, or is about to. */
+  resume(): Promise<void>;
 }
 
 /** Starts `pipeline --json`; with a point the same by the tests' own entry point. */
@@ -59,27 +63,28 @@ export async function raceToCommit(configs: readonly [string, string]): Promise<
   const first = await finished("one of two runs", Promise.any([bothThere, ...ends]));
   if (first === null) throw new Error("both runs are about to commit");
   const index = 1 - first.i, winner = runs[index]!;
-  await winner.atPoint;
-  winner.kill("SIGCONT");
+  await winner.resume();
   return { winner: { ...await winner.ended, pid: winner.pid, index }, loser: first.end };
 }
 
 function start(task: "pipeline" | "replay", args: readonly string[], point?: CrashPoint): Running {
   const started = performance.now();
   const process = commandOf(task, args, point).spawn();
-  const reached = Promise.withResolvers<void>();
+  const atPoint = Promise.withResolvers<void>(), resumed = Promise.withResolvers<void>();
   // Not every test waits for it.
-  reached.promise.catch(() => {});
+  for (const { promise } of [atPoint, resumed]) promise.catch(() => {});
   const end = async (): Promise<Ended> => {
     const [stdout, stderr, status] = await Promise.all([
       new Response(process.stdout).text(),
-      readAll(process.stderr, AT_POINT, reached.resolve),
+      readAll(process.stderr, { [AT_POINT]: atPoint.resolve, [RESUMED]: resumed.resolve }),
       process.status,
     ]);
     const text = `${task} ended with ${
       status.signal ?? status.code
     }\n--- stdout\n${stdout}\n--- stderr\n${stderr}`;
-    reached.reject(new Error(`never at ${JSON.stringify(point)}: ${text}`));
+    for (const { reject } of [atPoint, resumed]) {
+      reject(new Error(`never at ${JSON.stringify(point)}, or beyond: ${text}`));
+    }
     return {
       code: status.code,
       signal: status.signal,
@@ -92,9 +97,14 @@ function start(task: "pipeline" | "replay", args: readonly string[], point?: Cra
   const ended = end();
   return {
     pid: process.pid,
-    atPoint: reached.promise,
+    atPoint: atPoint.promise,
     ended,
     kill: (name) => signal(process, name),
+    async resume() {
+      // It may have said that it is there, and not be paused yet: then SIGCONT changes nothing.
+      const timer = setInterval(() => signal(process, "SIGCONT"), RESUME_INTERVAL_MS);
+      await resumed.promise.finally(() => clearInterval(timer));
+    },
     async [Symbol.asyncDispose]() {
       await killAtEnd(process);
       await ended;
@@ -120,16 +130,15 @@ function commandOf(task: "pipeline" | "replay", args: readonly string[], point?:
   });
 }
 
-/** Reads a stream to its end and says when a text has come by. */
+/** Reads a stream to its end and says when texts have come by. */
 async function readAll(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  awaited: string,
-  onSeen: () => void,
+  onSeen: Readonly<Record<string, () => void>>,
 ): Promise<string> {
   let text = "";
   for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
     text += chunk;
-    if (text.includes(awaited)) onSeen();
+    for (const [awaited, say] of Object.entries(onSeen)) if (text.includes(awaited)) say();
   }
   return text;
 }

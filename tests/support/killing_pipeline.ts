@@ -12,7 +12,7 @@ import { main, openDatabase, openStore, type Task } from "../../lib/command/comm
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 import { replayTask } from "../../tasks/replay.ts";
-import { AT_POINT, type CrashPoint, TIMER } from "./crash_point.ts";
+import { AT_POINT, type CrashPoint, RESUMED, TIMER } from "./crash_point.ts";
 
 /** Timers of this length and more are limits of the product, and no retries. */
 const LIMIT_MS = 1000;
@@ -98,7 +98,7 @@ class Watch {
     const { then = "kill" } = this.#point;
     say(AT_POINT);
     if (then === "kill") Deno.kill(Deno.pid, "SIGKILL");
-    else if (then === "stop") Deno.kill(Deno.pid, "SIGSTOP");
+    else if (then === "stop") pause();
     else if (then === "await signal") await awaitSignal();
     else if (then === "hang") await hang();
     else setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), Number(then.slice("kill in ".length)));
@@ -124,6 +124,12 @@ class Watch {
     result.then(over, over);
     return result;
   }
+}
+
+/** Stops this process until SIGCONT. */
+function pause(): void {
+  Deno.kill(Deno.pid, "SIGSTOP");
+  say(RESUMED);
 }
 
 function say(line: string): void {

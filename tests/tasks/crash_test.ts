@@ -379,7 +379,7 @@ async function pause(
   await paused.atPoint;
   assert.equal((await runPipeline(other.config)).state, state);
   assertSameOutcome(await assertNightOver(other), expected.delivered);
-  paused.kill("SIGCONT");
+  await paused.resume();
   const ended = await paused.ended;
   assert.equal(ended.code, 75, ended.text);
   // What it was writing may be swept before it has looked at its lease.

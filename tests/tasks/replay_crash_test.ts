@@ -165,7 +165,7 @@ Deno.test("replay changes nothing, when it wakes after another one has taken its
   await using paused = startReplay(workspace.config, flags, point);
   await paused.atPoint;
   assert.deepEqual((await runReplay(other.config, flags)).counts, { rows: 2, files: 1 });
-  paused.kill("SIGCONT");
+  await paused.resume();
   const ended = await paused.ended;
   assert.equal(ended.code, 75, ended.text);
   assert.equal(JSON.parse(ended.stdout).error.code, "lease_lost", ended.text);

@@ -30,7 +30,7 @@ export interface FreshDatabase extends AsyncDisposable {
 }
 
 /** How long a server may take to start; it takes 0.3 s. */
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 
 /** A running server. */
 export class MariadbServer implements AsyncDisposable {

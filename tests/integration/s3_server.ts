@@ -28,7 +28,7 @@ import { freePort } from "./free_port.ts";
 /** The server: a version whose builds were seen to work; a newer one has to be tried. */
 export const VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 /** How long the server may take to start; it takes 0.3 s. */
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 const CREDENTIALS = { accessKeyId: "canary-access-key", secretAccessKey: "canary-secret-key" };
 
 /** A bucket as a configuration file has it. */

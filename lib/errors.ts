@@ -113,7 +113,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   return error instanceof PipelineError ? error.exitCode : ExitCode.bug;
 }
 
-/** What was thrown, first one first: they are several if something could not be closed either. */
+/** The errors that were thrown, in their order: several if something could not be closed after the first one. */
 export function errorsIn(thrown: unknown): unknown[] {
   if (!(thrown instanceof SuppressedError)) return [thrown];
   return [...errorsIn(thrown.suppressed), ...errorsIn(thrown.error)];

@@ -251,7 +251,7 @@ export class Duckdb implements AsyncDisposable {
     let timer: ReturnType<typeof setInterval> | undefined;
     const interrupt = () => {
       this.#connection.interrupt();
-      // DuckDB forgets it where the query is only just being begun, in a thread that may have to wait for a processor.
+      // DuckDB forgets it if the query is only just being begun, in a thread that may have to wait for a processor.
       timer = setInterval(() => this.#connection.interrupt(), INTERRUPT_INTERVAL_MS);
     };
     this.#signal?.addEventListener("abort", interrupt);

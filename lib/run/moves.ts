@@ -57,7 +57,7 @@ export async function drainMoves(kind: MoveOrder["kind"], context: MoveContext):
   using step = progress.step(kind === "publish" ? "publishing objects" : "moving source files", moves.length);
   for (let start = 0; start < moves.length; start += SETTLE_BATCH) {
     const settled: SettledMove[] = [];
-    // After a signal there is no time: the next run finds these done already.
+    /** After a signal there is no time: the next run finds these moves done already. */
     const settle = async () => {
       if (settled.length > 0 && !signal.aborted) await database.settleMoves(settled);
     };
@@ -80,7 +80,7 @@ export async function drainMoves(kind: MoveOrder["kind"], context: MoveContext):
         step.advance();
       }, { concurrency: CONCURRENCY });
     } catch (error) {
-      // Noting them may fail too; what came first is what has to be told.
+      // Noting the others may fail too, but this error came first.
       await settle().catch(() => {});
       throw error;
     }

@@ -147,12 +147,12 @@ export async function removeAll(path: string): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch(unlessMissing);
 }
 
-/** Deletes what a write has left, if it can: the next sweep deletes it else, and why the write failed has to be told. */
+/** Deletes the temporary file of a write, if it is there and can be deleted. */
 export async function removeLeftover(path: string): Promise<void> {
   try {
     if (lstatOrNull(path)) await removeAll(path);
   } catch {
-    // See above.
+    // The next sweep deletes it. What has to be told is why the write failed.
   }
 }
 

@@ -104,7 +104,8 @@ export async function startCollector({ silent = false } = {}): Promise<Collector
     OTEL_DENO_CONSOLE: "replace",
     OTEL_TRACES_SAMPLER: "parentbased_always_on",
     OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
-    OTEL_EXPORTER_OTLP_TIMEOUT: "500",
+    // What a busy machine has not sent by then is lost.
+    OTEL_EXPORTER_OTLP_TIMEOUT: "60000",
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await first.promise}`,
     OTEL_SERVICE_NAME: "nightly-marts",
   };

@@ -232,7 +232,11 @@ for (const [what, silent] of [["refuses connections", false], ["never answers", 
     await using workspace = await createNight();
     await using collector = await startCollector({ silent });
     const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = collector.env;
-    const env = { ...collector.env, OTEL_EXPORTER_OTLP_ENDPOINT: silent ? endpoint! : "http://127.0.0.1:1" };
+    const env = {
+      ...collector.env,
+      OTEL_EXPORTER_OTLP_ENDPOINT: silent ? endpoint! : "http://127.0.0.1:1",
+      OTEL_EXPORTER_OTLP_TIMEOUT: "500",
+    };
     for (const stage of STAGE_NAMES.slice(0, 2)) {
       const started = performance.now();
       const result = await runStage(workspace, stage, { env });

@@ -14,23 +14,18 @@ export interface CrashPoint {
   readonly match?: string;
   /** Which of the matching calls, in the order in which they begin, or with `after` end; from 1, the default. */
   readonly nth?: number;
-  /** What the process does to itself there, default `kill`. */
-  readonly then?: "kill" | Pause | Wait;
+  /**
+   * What happens there, default `kill`.
+   *
+   * - `kill in MS`: the call goes on, and the process is killed so many milliseconds later.
+   * - `stop`, not with `after`: the process pauses itself, while nothing else is under way and the database's file is
+   *   closed, until SIGCONT.
+   * - `await signal`: the call goes on when SIGINT or SIGTERM has come. Timers of a second and more that are set from
+   *   then on never come: what ends has not waited for one.
+   * - `hang`: the call never ends. Such timers come at once, and are told as {@linkcode TIMER} lines.
+   */
+  readonly then?: "kill" | `kill in ${number}` | "stop" | "await signal" | "hang";
 }
-
-/**
- * Not with `after`. `stop`: the process pauses itself, while nothing else is under way and the database's file is
- * closed, until SIGCONT.
- */
-type Pause = "stop";
-
-/**
- * What happens to the call. `kill in MS`: it goes on, and the process is killed so many milliseconds later. `await
- * signal`: it goes on when SIGINT or SIGTERM has come, and timers of a second and more that are set from then on never
- * come: what ends has not waited for one. `hang`: it never ends, and such timers come at once, told as
- * {@linkcode TIMER} lines.
- */
-type Wait = `kill in ${number}` | "await signal" | "hang";
 
 /** A process that comes to no point: it differs from the task only in that it waits for the database for ever. */
 export const NO_POINT: CrashPoint = { when: "before", call: "" };

@@ -140,7 +140,7 @@ Deno.test("pipeline comes to the same, when it is killed at one of its effects",
       ["after", "database.settleMoves", "", 2],
       ["after", "database.releaseLease"],
     ]),
-    ...crashes("delivered", "any", [["after", "database.renewLease"]], { lease: { ttlSeconds: 1 } }),
+    ...crashes("delivered", "any", [["after", "database.renewLease"]]),
   ]);
 });
 
@@ -241,17 +241,12 @@ async function eachStep(
   }
 }
 
-/** A case for each moment; `rerun` is the state of the run after the killed one, `config` what they need besides. */
-function crashes(
-  base: keyof Bases,
-  rerun: State,
-  moments: readonly Moment[],
-  config: Readonly<Record<string, unknown>> = {},
-): Case[] {
+/** A case for each moment; `rerun` is the state of the run after the killed one. */
+function crashes(base: keyof Bases, rerun: State, moments: readonly Moment[]): Case[] {
   return moments.map((moment): Case => ({
     name: `${base}: ${moment.filter(Boolean).join(" ")}`,
     async run() {
-      await using workspace = await copyWorkspace(bases[base], config);
+      await using workspace = await copyWorkspace(bases[base]);
       await killAt(workspace, pointOf(moment));
       const { state } = await assertRerunCompletes(workspace, base);
       if (rerun !== "any") assert.equal(state, rerun);

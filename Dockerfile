@@ -1,4 +1,4 @@
-# One image for all stages: what a container runs and may do is in its arguments (README, "Container image").
+# One image for all stages: what a container runs and may do is in its arguments (docs/kubernetes.md, "Container image").
 # No instruction needs BuildKit.
 ARG BASE_IMAGE=denoland/deno:debian-2.9.6
 

@@ -32,7 +32,7 @@ export function requireDimensions(
       `Cannot read the dimensions: the database ${name} has no table ${
         missing.join(", ")
       }; create and fill ` +
-        "the dimension tables first (README, Dimensions), the pipeline only reads them",
+        "the dimension tables first (docs/data.md, Dimensions), the pipeline only reads them",
     );
   }
   for (const [table, { ids, text }] of Object.entries(DIMENSIONS)) {

@@ -394,10 +394,10 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     fault: "a runbook section that there is not",
-    says: /the README has no section for it/,
+    says: /docs\/runbook\.md has no section for it/,
     put: (documents) =>
       void ((all(documents, "PrometheusRule")[0] as Loose).spec.groups[0].rules[2].annotations.runbook_url =
-        "README.md#elsewhere"),
+        "docs/runbook.md#elsewhere"),
   },
   {
     fault: "an alert without a severity",

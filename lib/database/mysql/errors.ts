@@ -148,7 +148,7 @@ export function describeFault(thrown: unknown, action: string, address: MysqlAdd
       ? `any privilege on ${database}, or there is no such database`
       : `the privilege ${grant ?? "for it"}`;
     return new AccessError(
-      `${cannot}: the account ${user} lacks ${missing}; see the grants in the README`,
+      `${cannot}: the account ${user} lacks ${missing}; see the grants in docs/security.md`,
       options,
     );
   }

@@ -49,6 +49,8 @@ export interface TaskOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Instead of all `--allow-…` flags. */
   readonly permissions?: readonly string[];
+  /** The folder of the program that is run, a copy; left out: the repository. */
+  readonly program?: string;
   /** What {@linkcode runTask} gives the task on standard input; left out: nothing. */
   readonly input?: string | Uint8Array<ArrayBuffer>;
   /** {@linkcode runTask} kills the task after this many milliseconds, default 60,000. */
@@ -85,7 +87,7 @@ export function taskCommand(name: string, args: readonly string[], options: Task
   }
   return new Deno.Command(Deno.execPath(), {
     args: [...words, ...args],
-    cwd: REPOSITORY,
+    cwd: options.program ?? REPOSITORY,
     clearEnv: true,
     env,
     stdin: options.input === undefined ? "null" : "piped",

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { anchorOf, parsePage } from "../support/pages.ts";
 import { all, type Document } from "./documents.ts";
 import type { AlertRule } from "./prometheus_rule.ts";
 
@@ -16,7 +17,7 @@ export function alertsOf(documents: readonly Document[]): AlertRule[] {
 
 /** What is wrong with them, given the text of `docs/runbook.md`. */
 export function checkAlerts(documents: readonly Document[], runbook: string): string[] {
-  const anchors = new Set([...runbook.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading)));
+  const { anchors } = parsePage("docs/runbook.md", runbook);
   return alertsOf(documents).flatMap(({ alert, labels = {}, annotations = {} }) => {
     const { summary, description, runbook_url = "" } = annotations;
     const problems: string[] = [];
@@ -28,9 +29,4 @@ export function checkAlerts(documents: readonly Document[], runbook: string): st
     }
     return problems.map((problem) => `${alert}: ${problem}`);
   });
-}
-
-/** As the sites that show Markdown make them. */
-function anchorOf(heading: string): string {
-  return heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 
@@ -49,7 +50,7 @@ export interface TaskOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Instead of all `--allow-…` flags. */
   readonly permissions?: readonly string[];
-  /** The folder of the program that is run, a copy; left out: the repository. */
+  /** The folder of the program that is run: a copy, whose `node_modules` is a link. Left out: the repository. */
   readonly program?: string;
   /** What {@linkcode runTask} gives the task on standard input; left out: nothing. */
   readonly input?: string | Uint8Array<ArrayBuffer>;
@@ -84,6 +85,11 @@ export function taskCommand(name: string, args: readonly string[], options: Task
   if (options.permissions) {
     const [run = "", ...rest] = words.filter((word) => !word.startsWith("--allow-"));
     words = [run, ...options.permissions, ...rest];
+  }
+  if (options.program) {
+    // Deno goes by where a file really is.
+    const modules = Deno.realPathSync(join(options.program, "node_modules"));
+    words = words.map((word) => word.replace(/^--allow-ffi=.*$/, `--allow-ffi=${modules}`));
   }
   return new Deno.Command(Deno.execPath(), {
     args: [...words, ...args],

@@ -15,11 +15,19 @@ import { findRuleFault } from "../lib/contract/rules.ts";
 import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";
 import { downloadFile } from "../lib/run/download_file.ts";
 import { AccessError, ConfigError, DataError } from "../lib/errors.ts";
-import { classifyName } from "../lib/run/landing.ts";
+import { classifyName, isHidden } from "../lib/run/landing.ts";
 import { type Manifest, newManifest } from "../lib/run/manifest.ts";
 import { isVersion, ObjectError, type ObjectTrouble, type ObjectVersion } from "../lib/store/store.ts";
 import duplicateKeys from "./sql/audits/duplicate_dimension_keys.sql" with { type: "text" };
-import type { SourceFile } from "../lib/source_file.ts";
+import {
+  duplicateOfEarlierRun,
+  newSourceFile,
+  reject,
+  skip,
+  type SourceFile,
+  withCopies,
+  withLineage,
+} from "../lib/source_file.ts";
 
 const CONCURRENCY = 8;
 
@@ -40,9 +48,8 @@ export async function download(context: DownloadContext): Promise<Manifest> {
   const found = await listNew(context);
   if (found.length > 0) {
     manifest.dimensions = await snapshotDimensions(context);
-    manifest.files = await downloadAll(context, found);
-    await skipChanged(context, manifest.files);
-    await markKnownContent(context, manifest.files);
+    const downloaded = await downloadAll(context, found);
+    manifest.files = await findKnownContent(context, await skipChanged(context, downloaded));
   }
   const taken = manifest.files.filter((file) => file.status !== "skipped");
   // What a run that lost its lease still staged is left over too: upload sweeps it.
@@ -84,9 +91,10 @@ async function listNew({ config, store, database, log, signal }: DownloadContext
     listed ||= page.length > 0;
     for (const entry of page) {
       if (!isVersion(entry)) refusePrefix(entry, source, store.name);
-      // A folder that cannot be read is left alone by its name, but may hold source files.
-      const name = entry.key.slice(source.length).replace(/\/$/, isVersion(entry) ? "/" : "/unread.csv");
-      if (classifyName(name) === "left_alone") continue;
+      const name = entry.key.slice(source.length);
+      // A folder that cannot be read may hold source files; an object of such a name is a folder's marker.
+      const isFolder = !isVersion(entry) && name.endsWith("/");
+      if (isFolder ? isHidden(name) : classifyName(name) === "left_alone") continue;
       if (isVersion(entry) && (pending.has(identityOf(entry)) || arriving.has(entry.key))) continue;
       found.push(entry);
     }
@@ -138,29 +146,15 @@ async function snapshotDimensions(
   return Object.fromEntries(names.map((name) => [name, `dimensions/${name}.parquet`]));
 }
 
-async function downloadAll(context: DownloadContext, found: readonly (ObjectVersion | ObjectTrouble)[]) {
-  const { config, store, runFolder, progress, telemetry, redactor, signal, log } = context;
+async function downloadAll(
+  context: DownloadContext,
+  found: readonly (ObjectVersion | ObjectTrouble)[],
+): Promise<SourceFile[]> {
+  const { runFolder, progress, telemetry, signal, log } = context;
   await Deno.mkdir(join(runFolder, "files"));
   using step = progress.step("downloading files", found.length);
-  const take = async (entry: ObjectVersion | ObjectTrouble, index: number): Promise<SourceFile> => {
-    const file = newFile(entry, index + 1);
-    if (file.status === null) {
-      const kind = classifyName(file.key.slice(config.prefixes.source.length));
-      if (kind === "unsupported") {
-        const detail = "the name ends neither in .csv nor in .csv.gz";
-        return { ...file, status: "rejected", reason: "unsupported_type", detail };
-      }
-      try {
-        const { id, key, etag, sizeBytes } = file;
-        const { maxFileBytes } = config.csv;
-        const order = { id, key, etag, sizeBytes, gzip: kind === "gzip", runFolder, maxFileBytes, signal };
-        Object.assign(file, await downloadFile(store, order));
-      } catch (error) {
-        if (!(error instanceof ObjectError)) throw error;
-        const detail = redactor.redact(error.message);
-        Object.assign(file, { status: "skipped", reason: error.problem, detail });
-      }
-    }
+  const take = async (entry: ObjectVersion | ObjectTrouble, index: number) => {
+    const file = await takeFile(entry, index + 1, context);
     if (file.status === "skipped") {
       log.warn("Skipping {key} tonight: {reason}", { key: file.key, reason: file.reason });
     }
@@ -175,73 +169,76 @@ async function downloadAll(context: DownloadContext, found: readonly (ObjectVers
   );
 }
 
-function newFile(entry: ObjectVersion | ObjectTrouble, id: number): SourceFile {
-  const trouble = isVersion(entry) ? null : entry.problem;
-  const { etag, sizeBytes, lastModified } = isVersion(entry)
-    ? entry
-    : { etag: "", sizeBytes: 0, lastModified: "" };
-  return {
-    id,
-    key: entry.key,
-    etag,
-    sizeBytes,
-    lastModified,
-    sha256: null,
-    content: null,
-    original: null,
-    knownContent: false,
-    status: trouble === null ? null : "skipped",
-    reason: trouble,
-    detail: null,
-    rowsRead: 0,
-    rowsAccepted: 0,
-    rowsRejected: 0,
-    warnings: {},
-    rejects: {},
-    rejectsFile: null,
-  };
+/** Downloads an entry of the landing prefix, or says why not. */
+async function takeFile(
+  entry: ObjectVersion | ObjectTrouble,
+  id: number,
+  { config, store, runFolder, redactor, signal }: DownloadContext,
+): Promise<SourceFile> {
+  if (!isVersion(entry)) {
+    const unread = newSourceFile(id, { key: entry.key, etag: "", sizeBytes: 0, lastModified: "" });
+    return skip(unread, entry.problem, null);
+  }
+  const file = newSourceFile(id, entry);
+  const kind = classifyName(file.key.slice(config.prefixes.source.length));
+  if (kind === "unsupported") {
+    const detail = "the name ends neither in .csv nor in .csv.gz";
+    return reject(file, { reason: "unsupported_type", detail });
+  }
+  try {
+    const { key, etag, sizeBytes } = entry;
+    const { maxFileBytes } = config.csv;
+    const order = { id, key, etag, sizeBytes, gzip: kind === "gzip", runFolder, maxFileBytes, signal };
+    const { fault, ...copies } = await downloadFile(store, order);
+    const downloaded = withCopies(file, copies);
+    return fault ? reject(downloaded, fault) : downloaded;
+  } catch (error) {
+    if (!(error instanceof ObjectError)) throw error;
+    return skip(file, error.problem, redactor.redact(error.message));
+  }
 }
 
-/** A file that was still being written while it was read: another size or time now than when it was listed. */
-async function skipChanged({ config, store, log }: DownloadContext, files: SourceFile[]): Promise<void> {
+/** Skips files that were still being written while they were read: their size or time is another now than in the listing. */
+async function skipChanged(
+  { config, store, log }: DownloadContext,
+  files: readonly SourceFile[],
+): Promise<SourceFile[]> {
   const now = new Map<string, ObjectVersion>();
   for await (const page of store.list(config.prefixes.source)) {
     for (const entry of page) if (isVersion(entry)) now.set(entry.key, entry);
   }
-  for (const file of files) {
-    if (file.status === "skipped") continue;
+  return files.map((file) => {
     const version = now.get(file.key);
-    if (version && identityOf(version) === identityOf(file)) continue;
-    file.status = "skipped";
-    file.reason = version ? "changed" : "vanished";
-    file.detail = version
-      ? "it was changed while it was downloaded"
-      : "it was deleted while it was downloaded";
-    log.warn("Skipping {key} tonight: {reason}", { key: file.key, reason: file.reason });
-  }
+    if (file.status === "skipped" || (version && identityOf(version) === identityOf(file))) return file;
+    const reason = version ? "changed" : "vanished";
+    log.warn("Skipping {key} tonight: {reason}", { key: file.key, reason });
+    return skip(file, reason, `it was ${version ? "changed" : "deleted"} while it was downloaded`);
+  });
 }
 
 /**
- * Content that an earlier run accepted is not loaded again, unless a replay has put it back: two files may have had the
- * same faulty row. Twins of the same night are told apart by validate.
+ * Finds content that an earlier run has accepted, which is not loaded again, unless a replay has put it back: two files
+ * may have had the same faulty row. Twins of the same night are told apart by validate.
  */
-async function markKnownContent({ database, log }: DownloadContext, files: SourceFile[]): Promise<void> {
+async function findKnownContent(
+  { database, log }: DownloadContext,
+  files: readonly SourceFile[],
+): Promise<SourceFile[]> {
   const open = files.filter((file) => file.status === null);
   const accepted = await database.acceptedContent(open.flatMap((file) => file.sha256 ?? []));
   const knownKeys = await database.knownKeys(open.map((file) => file.key));
   const replayed = await database.newByLineage(
     open.flatMap(({ key, sha256 }) => sha256 === null ? [] : [{ key, sha256 }]),
   );
-  for (const file of open) {
-    if (replayed.has(file.key)) {
-      file.newByLineage = true;
-    } else if (file.sha256 !== null && accepted.has(file.sha256)) {
-      const detail = "an earlier run has accepted the same content";
-      Object.assign(file, { knownContent: true, status: "duplicate", reason: "same_content", detail });
-    } else if (knownKeys.has(file.key)) {
+  return files.map((file) => {
+    if (file.status !== null) return file;
+    if (replayed.has(file.key)) return withLineage(file);
+    if (file.sha256 !== null && accepted.has(file.sha256)) return duplicateOfEarlierRun(file);
+    if (knownKeys.has(file.key)) {
       log.info("{key} is known, with other content: it is taken as a new delivery", { key: file.key });
     }
-  }
+    return file;
+  });
 }
 
 if (import.meta.main) {

@@ -16,8 +16,8 @@ import {
   type CheckContext,
   type Checked,
   joinWritten,
+  newTally,
   type ReadableFile,
-  rejectFile,
   writeParquet,
 } from "./context.ts";
 import type { BoundHeader } from "./header.ts";
@@ -38,11 +38,11 @@ import { beginProof, type HopefulFile } from "../csv/proof.ts";
 import type { Written } from "../engine/engine.ts";
 import { readKnownKeys } from "./known_keys.ts";
 import type { KnownKeys } from "../csv/key_bits.ts";
-import type { SourceFile } from "../source_file.ts";
+import { accept, reject, type SourceFile } from "../source_file.ts";
 import { literal } from "../sql.ts";
 
 /**
- * Checks files and fills in their status, reason and counts.
+ * Checks files, and gives what became of them and of their rows.
  *
  * @param folder Name of the folder within the run's that takes the results; emptied first.
  */
@@ -80,7 +80,7 @@ export async function checkFiles(
   const read = await dropRows(given, await reading, target("proven-only"), context);
   const accepted = await dropUnknownKeys(proven, read, target("known"), context);
   // Each of their rows is exact, but may break a rule or have an unknown key. The others are accepted already.
-  const suspects = proven.filter(({ file, rowCount }) => file.rowsAccepted < rowCount);
+  const suspects = proven.filter(({ tally, rowCount }) => tally.accepted < rowCount);
   const suspected = suspects.length > 0
     ? await splitSuspects(
       suspects,
@@ -95,16 +95,17 @@ export async function checkFiles(
   await countRejects([...suspects, ...split.files], rejects, context);
 
   const readable = [...proven, ...split.files];
-  for (const { file, rowCount } of readable) {
-    file.rowsRead = rowCount;
-    if (file.rowsAccepted + file.rowsRejected === rowCount) continue;
-    throw new Error(
-      `${file.key}: ${rowCount} rows read, but ${file.rowsAccepted} accepted and ${file.rowsRejected} rejected`,
-    );
-  }
-  const dropped = readable.filter(({ file }) => judgeShare(file, contract));
+  const decided = new Map(split.rejected.map((file) => [file.id, file]));
+  for (const read of readable) decided.set(read.file.id, decide(read, contract));
+  const dropped = readable.filter(({ file, tally }) =>
+    tally.accepted > 0 && decided.get(file.id)?.status === "rejected"
+  );
   const kept = await dropRows(dropped, [...accepted, ...split.accepted], target("kept"), context);
-  return { accepted: joinWritten(kept), rejects };
+  return {
+    files: files.map((file) => decided.get(file.id) ?? file),
+    accepted: joinWritten(kept),
+    rejects,
+  };
 }
 
 /** The rejected rows of files that are proven and accepted as far as they can be. */
@@ -145,7 +146,9 @@ async function findHopeful(
       layout = "reason" in found ? null : found;
       return layout?.inPlace ?? null;
     });
-    if (proof && layout) hopeful.set(file, { file, path, layout, header: layout.header, rowCount: 0, proof });
+    if (proof && layout) {
+      hopeful.set(file, { file, path, layout, header: layout.header, rowCount: 0, proof, tally: newTally() });
+    }
   }
   return hopeful;
 }
@@ -220,7 +223,7 @@ async function dropUnknownKeys(
   const [found] = await context.engine.query(unknownKeysSql());
   if (Number(found?.unknown_count) === 0) return [...written];
   const known = await writeParquet(knownKeysSql(), folder, context);
-  for (const { file } of files) Object.assign(file, { rowsAccepted: 0, warnings: {} });
+  for (const { tally } of files) tally.accepted = 0, tally.warnings = {};
   await countAccepted(files, known, context);
   return [known];
 }
@@ -233,13 +236,13 @@ async function countAccepted(
 ): Promise<void> {
   if (accepted.rowCount === 0) return;
   await engine.nameParquet("accepted_sales", accepted.files);
-  const byKey = new Map(files.map(({ file }) => [file.key, file]));
+  const byKey = new Map(files.map(({ file, tally }) => [file.key, tally]));
   const warnings = warningNames(contract);
   for (const row of await engine.query(acceptedCountsSql(contract))) {
-    const file = byKey.get(String(row["@source_key"]));
-    if (!file) throw new Error(`accepted rows of ${row["@source_key"]}, which was not read`);
-    file.rowsAccepted = Number(row["@accepted"]);
-    file.warnings = Object.fromEntries(
+    const tally = byKey.get(String(row["@source_key"]));
+    if (!tally) throw new Error(`accepted rows of ${row["@source_key"]}, which was not read`);
+    tally.accepted = Number(row["@accepted"]);
+    tally.warnings = Object.fromEntries(
       warnings.map((name) => [name, Number(row[name])] as const).filter(([, count]) => count > 0),
     );
   }
@@ -253,38 +256,36 @@ async function countRejects(
 ): Promise<void> {
   if (rejects.rowCount === 0) return;
   await engine.nameParquet("judged", rejects.files);
-  const byId = new Map(files.map(({ file }) => [file.id, file]));
+  const byId = new Map(files.map(({ file, tally }) => [file.id, tally]));
   const rows = await engine.query(
     `SELECT file_id, reason, count(*) AS row_count FROM (${rejectsSql("judged")})
      GROUP BY file_id, reason ORDER BY file_id, reason`,
   );
   for (const row of rows) {
-    const file = byId.get(Number(row.file_id));
-    if (!file) throw new Error(`rejects of file ${row.file_id}, which was not read`);
-    file.rejects[String(row.reason)] = Number(row.row_count);
-    file.rowsRejected += Number(row.row_count);
+    const tally = byId.get(Number(row.file_id));
+    if (!tally) throw new Error(`rejects of file ${row.file_id}, which was not read`);
+    tally.rejects[String(row.reason)] = Number(row.row_count);
   }
 }
 
-/** Decides between accepted and too_many_rejects; whether accepted rows have to be taken out again. */
-function judgeShare(file: SourceFile, contract: Contract): boolean {
-  const { rowsRead, rowsAccepted, rowsRejected } = file;
+/** Decides between accepted and too_many_rejects. */
+function decide({ file, rowCount: rowsRead, tally }: ReadableFile, contract: Contract): SourceFile {
+  const { accepted: rowsAccepted, warnings, rejects } = tally;
+  const rowsRejected = Object.values(rejects).reduce((sum, count) => sum + count, 0);
+  if (rowsAccepted + rowsRejected !== rowsRead) {
+    throw new Error(
+      `${file.key}: ${rowsRead} rows read, but ${rowsAccepted} accepted and ${rowsRejected} rejected`,
+    );
+  }
   const tooMany = rowsRejected >= contract.minRejectsForShare && rowsRejected > 0 &&
     // Not as a product: 0.29 * 100 is less than 29, while 29 / 100 is the same number as 0.29.
     rowsRejected / rowsRead > contract.maxRejectedShare;
-  if (!tooMany) {
-    file.status = "accepted";
-    return false;
-  }
+  if (!tooMany) return accept(file, { rowsRead, rowsAccepted, rowsRejected, warnings, rejects });
   const share = (100 * rowsRejected / rowsRead).toFixed(1);
-  rejectFile(
-    file,
-    "too_many_rejects",
-    `${rowsRejected} of ${rowsRead} rows (${share} %) were rejected; contract.maxRejectedShare is ` +
-      contract.maxRejectedShare,
-  );
-  Object.assign(file, { rowsAccepted: 0, rowsRejected: rowsRead, warnings: {} });
-  return rowsAccepted > 0;
+  const detail = `${rowsRejected} of ${rowsRead} rows (${share} %) were rejected; ` +
+    `contract.maxRejectedShare is ${contract.maxRejectedShare}`;
+  const counts = { rowsRead, rowsAccepted: 0, rowsRejected: rowsRead, warnings: {}, rejects };
+  return reject(file, { reason: "too_many_rejects", detail }, counts);
 }
 
 /** Writes the folders anew that hold rows of the dropped files. */

@@ -6,7 +6,6 @@
 import type { CheckSettings } from "./schema.ts";
 import type { BoundHeader } from "./header.ts";
 import type { Engine, Written } from "../engine/engine.ts";
-import type { Log } from "../output/log.ts";
 import type { ProgressStep } from "../output/progress.ts";
 import type { SourceFile } from "../source_file.ts";
 
@@ -22,22 +21,39 @@ export interface CheckContext {
   readonly signal: AbortSignal;
   /** Advanced by one for every file. */
   readonly step: ProgressStep;
-  /** What happens, for the operator. */
-  readonly log: Log;
 }
 
 /** A file that has a header with everything in it. */
 export interface ReadableFile {
-  /** Its document, in which the check fills in what becomes of it. */
+  /** As download has left it. */
   readonly file: SourceFile;
   /** Bound to the contract. */
   readonly header: BoundHeader;
   /** Rows after the header, as counted by a scan. */
   readonly rowCount: number;
+  /** Filled in by the check. */
+  readonly tally: Tally;
+}
+
+/** What became of a file's rows, as far as they are counted. */
+export interface Tally {
+  /** Accepted rows. */
+  accepted: number;
+  /** Accepted rows by warning. */
+  warnings: Record<string, number>;
+  /** Rejected rows by reason. */
+  rejects: Record<string, number>;
+}
+
+/** A tally of no rows. */
+export function newTally(): Tally {
+  return { accepted: 0, warnings: {}, rejects: {} };
 }
 
 /** What a check wrote, as Parquet. */
 export interface Checked {
+  /** The files with what became of them, in the order in which they were given. */
+  readonly files: readonly SourceFile[];
   /** Rows of accepted files, as `acceptedRowsSql` gives them. */
   readonly accepted: Written;
   /** Judged rows, of which the rejected ones are counted; `rejectsSql` gives those. */
@@ -59,9 +75,4 @@ export function joinWritten(parts: readonly Written[]): Written {
     rowCount: parts.reduce((sum, part) => sum + part.rowCount, 0),
     files: parts.flatMap((part) => part.files),
   };
-}
-
-/** Rejects a file as a whole. */
-export function rejectFile(file: SourceFile, reason: string, detail: string): void {
-  Object.assign(file, { status: "rejected", reason, detail });
 }

@@ -1,6 +1,5 @@
 /**
- * The contract that a source file must hold: its columns with their types, and the reasons for which a file or a row
- * does not pass.
+ * The contract that a source file must hold: its columns with their types, and the reasons for which a row does not pass.
  *
  * @module
  */
@@ -19,23 +18,6 @@ export const CORE_COLUMNS = {
 
 /** Names that the accepted_sales dataset adds to the contract's columns. */
 export const ADDED_COLUMNS = ["additional_column", "source_key"] as const;
-
-/** Why a whole file is rejected, in the order in which they are looked for. */
-export const FILE_REASONS = [
-  "unsupported_type",
-  "empty_file",
-  "bad_gzip",
-  "too_large",
-  "not_utf8",
-  "too_many_columns",
-  "duplicate_column",
-  "missing_columns",
-  "malformed_csv",
-  "too_many_rejects",
-] as const;
-
-/** One of {@linkcode FILE_REASONS}. */
-export type FileReason = typeof FILE_REASONS[number];
 
 /** Contract columns whose values must exist in a dimension, with the reason for a row whose value does not. */
 export const KEY_COLUMNS = [

@@ -5,6 +5,7 @@
  */
 import { type ColumnType, parseColumnType, sqlType } from "../column_type.ts";
 import type { Contract } from "./schema.ts";
+import type { FileFault } from "../source_file.ts";
 
 /** A contract column and where the files of a group have it. */
 export interface BoundColumn {
@@ -26,21 +27,12 @@ export interface BoundHeader {
   readonly width: number;
 }
 
-/** What is wrong with a header, if anything; see section "File level" of the contract. */
-export type HeaderFault =
-  | { readonly reason: "too_many_columns"; readonly detail: string }
-  | {
-    readonly reason: "duplicate_column" | "missing_columns";
-    readonly detail: string;
-    readonly columns: string[];
-  };
-
 /** Finds the contract's columns in a header; names are trimmed and compared without case. */
 export function bindHeader(
   header: readonly string[],
   contract: Contract,
   maxColumns: number,
-): BoundHeader | HeaderFault {
+): BoundHeader | FileFault {
   if (header.length > maxColumns) {
     const detail = `the header has ${header.length} columns, more than csv.maxColumns (${maxColumns})`;
     return { reason: "too_many_columns", detail };

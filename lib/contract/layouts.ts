@@ -4,8 +4,9 @@
  * @module
  */
 import type { CheckSettings } from "./schema.ts";
-import { bindHeader, type BoundHeader, type HeaderFault, layoutOf } from "./header.ts";
+import { bindHeader, type BoundHeader, layoutOf } from "./header.ts";
 import { compileSpelling, type SpellingTable } from "../csv/spelling.ts";
+import type { FileFault } from "../source_file.ts";
 
 /** A header with everything in it. */
 export interface Layout {
@@ -25,7 +26,7 @@ const MOST_KEPT = 50;
 /** Looks up headers, of which a delivery has few as a rule. */
 export class Layouts {
   readonly #config: CheckSettings;
-  readonly #known = new Map<string, Layout | HeaderFault>();
+  readonly #known = new Map<string, Layout | FileFault>();
 
   /** By the contract and the CSV dialect. */
   constructor(config: CheckSettings) {
@@ -33,7 +34,7 @@ export class Layouts {
   }
 
   /** The layout of a header, or what is wrong with it. */
-  of(names: readonly string[]): Layout | HeaderFault {
+  of(names: readonly string[]): Layout | FileFault {
     const id = JSON.stringify(names);
     const known = this.#known.get(id);
     if (known) return known;
@@ -43,7 +44,7 @@ export class Layouts {
     return layout;
   }
 
-  #compile(names: readonly string[]): Layout | HeaderFault {
+  #compile(names: readonly string[]): Layout | FileFault {
     const { contract, csv } = this.#config;
     const header = bindHeader(names, contract, csv.maxColumns);
     if ("reason" in header) return header;

@@ -28,7 +28,7 @@ const LINE_COUNTS = `SELECT file_id, sum(CASE WHEN contains("text", chr(10))
 
 /** What has to be written. */
 export interface Rejects {
-  /** The run's files in order of their ids; it is filled in where the CSV of each is. */
+  /** The run's files in order of their ids. */
   readonly files: readonly FaultyFile[];
   /** Judged rows as Parquet, of which the rejected ones are counted. */
   readonly rejects: Written;
@@ -39,36 +39,37 @@ export interface Rejects {
 }
 
 /** What is used of a file. */
-export type FaultyFile = Pick<SourceFile, "id" | "rejects" | "rejectsFile">;
+export type FaultyFile = Pick<SourceFile, "id" | "rejects">;
 
-/** Writes the CSVs, and makes sure that every reject is in one. */
+/** Writes the CSVs, and makes sure that every reject is in one; gives their paths in the run's folder by file id. */
 export async function writeRejectFiles(
   { files, rejects, sql, sortedRows = SORTED_ROWS }: Rejects,
   { engine, runFolder, signal }: Pick<CheckContext, "engine" | "runFolder" | "signal">,
-): Promise<void> {
-  if (rejects.rowCount === 0) return;
+): Promise<Map<number, string>> {
+  const csvs = new RejectCsvs(files, runFolder);
+  if (rejects.rowCount === 0) return csvs.paths;
   await engine.nameParquet("judged", rejects.files);
   await engine.nameQuery("all_rejects", rejectsSql("judged"));
-  const byId = new Map(files.map((file) => [file.id, file]));
   const sorted = join(runFolder, "rejects", "sorted");
   let rowCount = 0;
   for await (const range of rangesOf(files, sortedRows, engine)) {
     await engine.nameQuery("rejects", `SELECT * FROM all_rejects WHERE ${range}`);
     const target = { folder: sorted, format: "csv", fileName: "rejects" } as const;
-    const written = await engine.write(`SELECT * EXCLUDE file_id FROM (${sql})`, target);
-    rowCount += written.rowCount;
-    const [csv] = written.files;
+    const all = await engine.write(`SELECT * EXCLUDE file_id FROM (${sql})`, target);
+    rowCount += all.rowCount;
+    const [csv] = all.files;
     if (csv === undefined) continue;
     const shares = (await engine.query(LINE_COUNTS)).map(({ file_id, line_count }) => ({
-      file: byId.get(Number(file_id)),
+      fileId: Number(file_id),
       lineCount: Number(line_count),
     }));
-    await dealOut(csv, shares, runFolder, signal);
+    await dealOut(csv, shares, csvs, signal);
   }
   await Deno.remove(sorted, { recursive: true });
   if (rowCount !== rejects.rowCount) {
     throw new Error(`${rejects.rowCount} rows are rejected, but ${rowCount} were written`);
   }
+  return csvs.paths;
 }
 
 /** Which rejects to sort at once, as SQL conditions in the order of files and lines: those of some files, or lines of one. */
@@ -106,7 +107,7 @@ function countOf({ rejects }: FaultyFile): number {
 
 /** What a file has of a CSV. */
 interface Share {
-  readonly file: FaultyFile | undefined;
+  readonly fileId: number;
   readonly lineCount: number;
 }
 
@@ -114,7 +115,7 @@ interface Share {
 async function dealOut(
   csv: string,
   shares: readonly Share[],
-  runFolder: string,
+  csvs: RejectCsvs,
   signal: AbortSignal,
 ): Promise<void> {
   using source = await Deno.open(csv);
@@ -128,23 +129,36 @@ async function dealOut(
         to = end < 0 ? chunk.length : end + 1;
         if (end < 0) break;
       }
-      const file = shares[at]?.file;
-      if (!file) throw new Error("there are more rejects than the files have");
-      addRows(file, chunk.subarray(from, to), runFolder);
+      csvs.add(shares[at]?.fileId, chunk.subarray(from, to));
     }
   }
   if (left > 0 || at < shares.length - 1) throw new Error("there are fewer rejects than the files have");
 }
 
-/** Adds to a file's CSV, which begins with its header. */
-function addRows(file: FaultyFile, rows: Uint8Array, runFolder: string): void {
-  const csv = file.rejectsFile ?? `rejects/${file.id}.csv`;
-  const path = join(runFolder, csv);
-  try {
-    if (file.rejectsFile === null) Deno.writeTextFileSync(path, `${REJECTS_HEADER}\n`);
-    Deno.writeFileSync(path, rows, { append: true });
-  } catch (error) {
-    throw wrapSystemError(error, `Cannot write ${path}`);
+/** The CSVs of a run's files, of which each has one that begins with the header once it has a reject. */
+class RejectCsvs {
+  /** By file id, within the run's folder. */
+  readonly paths: Map<number, string> = new Map();
+  readonly #ids: ReadonlySet<number | undefined>;
+  readonly #runFolder: string;
+
+  constructor(files: readonly FaultyFile[], runFolder: string) {
+    this.#ids = new Set(files.map(({ id }) => id));
+    this.#runFolder = runFolder;
   }
-  file.rejectsFile = csv;
+
+  add(fileId: number | undefined, rows: Uint8Array): void {
+    if (fileId === undefined || !this.#ids.has(fileId)) {
+      throw new Error("there are more rejects than the files have");
+    }
+    const csv = `rejects/${fileId}.csv`;
+    const path = join(this.#runFolder, csv);
+    try {
+      if (!this.paths.has(fileId)) Deno.writeTextFileSync(path, `${REJECTS_HEADER}\n`);
+      Deno.writeFileSync(path, rows, { append: true });
+    } catch (error) {
+      throw wrapSystemError(error, `Cannot write ${path}`);
+    }
+    this.paths.set(fileId, csv);
+  }
 }

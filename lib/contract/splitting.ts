@@ -6,8 +6,8 @@
  */
 import type { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { type CheckContext, type ReadableFile, rejectFile, writeParquet } from "./context.ts";
-import type { BoundHeader, HeaderFault } from "./header.ts";
+import { type CheckContext, newTally, type ReadableFile, writeParquet } from "./context.ts";
+import type { BoundHeader } from "./header.ts";
 import { acceptedRowsSql, judgedSql } from "./judge_sql.ts";
 import type { Layout, Layouts } from "./layouts.ts";
 import { copiedLinesSql, copiedRowsSql, normalisedColumns, normalisedTypes, restSql } from "./typed_sql.ts";
@@ -16,15 +16,17 @@ import { RowWriter } from "../csv/normalised.ts";
 import { type SplitCsv, splitCsv } from "../csv/split.ts";
 import type { Written } from "../engine/engine.ts";
 import type { KnownKeys } from "../csv/key_bits.ts";
-import type { SourceFile } from "../source_file.ts";
+import { type FileFault, reject, type SourceFile } from "../source_file.ts";
 
 /** Rows for which the engine begins to read while further files are split, where it has nothing else to do. */
 const BATCH_ROWS = 4_000_000;
 
 /** What became of split files. */
 export interface SplitResult {
-  /** Those that were not rejected as a whole. */
+  /** Files whose rows were read. */
   readonly files: readonly ReadableFile[];
+  /** Files that are rejected as a whole. */
+  readonly rejected: readonly SourceFile[];
   /** As Parquet; see `acceptedRowsSql`. */
   readonly accepted: readonly Written[];
   /** Judged rows as Parquet, of which the rejected ones are counted. */
@@ -57,6 +59,7 @@ export class Splitting implements AsyncDisposable {
   readonly #proven: RowWriter;
   readonly #odd: RowWriter;
   readonly #files: ReadableFile[] = [];
+  readonly #rejected: SourceFile[] = [];
   readonly #accepted: Written[] = [];
   readonly #judged: Written[] = [];
   #batches = new Map<string, Batch>();
@@ -101,11 +104,11 @@ export class Splitting implements AsyncDisposable {
     this.#work.catch(() => {});
   }
 
-  /** Splits a file; its status is filled in where it is rejected as a whole. */
+  /** Splits a file. */
   async add(file: SourceFile): Promise<void> {
     const { config: { csv }, runFolder, signal } = this.#context;
     const options = { ...csv, buffer: this.#buffer, signal };
-    const begun: { layout?: Layout | HeaderFault; batch?: Batch } = {};
+    const begun: { layout?: Layout | FileFault; batch?: Batch } = {};
     const found = await splitCsv(join(runFolder, file.content ?? ""), options, (names) => {
       const layout = begun.layout = this.#layouts.of(names);
       if ("reason" in layout) return null;
@@ -122,14 +125,13 @@ export class Splitting implements AsyncDisposable {
       batch.oddCount += found.oddCount;
       batch.longestProven = Math.max(batch.longestProven, this.#proven.longestBytes);
       batch.longestOdd = Math.max(batch.longestOdd, this.#odd.longestBytes);
-      this.#files.push({ file, header: batch.header, rowCount });
+      this.#files.push({ file, header: batch.header, rowCount, tally: newTally() });
       this.#rowCount += rowCount;
       if (this.#rowCount >= BATCH_ROWS && !this.#isWorking) this.#beginReading();
     } else if (found.kind === "header" && layout && "reason" in layout) {
-      if ("columns" in layout) file.columns = layout.columns;
-      rejectFile(file, layout.reason, layout.detail);
+      this.#rejected.push(reject(file, layout));
     } else {
-      rejectUnreadable(file, found);
+      this.#rejected.push(reject(file, faultOf(found)));
     }
   }
 
@@ -137,7 +139,12 @@ export class Splitting implements AsyncDisposable {
   async end(): Promise<SplitResult> {
     this.#beginReading();
     await this.#work;
-    return { files: this.#files, accepted: this.#accepted, rejects: this.#judged };
+    return {
+      files: this.#files,
+      rejected: this.#rejected,
+      accepted: this.#accepted,
+      rejects: this.#judged,
+    };
   }
 
   /** The engine must not be closed while it works. */
@@ -274,16 +281,18 @@ function assertCount({ rowCount }: Written, expected: number): void {
   if (rowCount !== expected) throw new Error(`${expected} rows were split off, but ${rowCount} read`);
 }
 
-function rejectUnreadable(file: SourceFile, found: SplitCsv): void {
+/** Why a file cannot be read. */
+function faultOf(found: SplitCsv): FileFault {
   switch (found.kind) {
     case "empty":
-      return rejectFile(file, "empty_file", found.detail);
+      return { reason: "empty_file", detail: found.detail };
     case "not_utf8":
-      return rejectFile(file, "not_utf8", "it is not UTF-8 text");
-    case "malformed":
-      file.line = found.line;
-      return rejectFile(file, "malformed_csv", `line ${found.line}: ${found.detail}`);
+      return { reason: "not_utf8", detail: "it is not UTF-8 text" };
+    case "malformed": {
+      const { line, detail } = found;
+      return { reason: "malformed_csv", detail: `line ${line}: ${detail}`, line };
+    }
     default:
-      throw new TypeError(`${file.key} was begun, but is neither read nor rejected`);
+      throw new TypeError("a file was begun, but is neither read nor rejected");
   }
 }

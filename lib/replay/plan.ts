@@ -4,12 +4,13 @@
  * @module
  */
 import type { BeginContext } from "../run/context.ts";
-import { FILE_REASONS, ROW_REASONS } from "../contract/contract.ts";
+import { ROW_REASONS } from "../contract/contract.ts";
 import type { Database, RejectedFile } from "../database/database.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { destinations } from "../run/landing.ts";
 import { readRejects, RejectFileError } from "../contract/reject_file.ts";
 import type { LeftOut, LeftOutReason, ReplayPart } from "./report.ts";
+import { FILE_REASONS } from "../source_file.ts";
 import { ObjectError, type ObjectVersion } from "../store/store.ts";
 
 /** What is asked for; everything that is given must hold. */

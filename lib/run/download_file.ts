@@ -8,10 +8,10 @@ import { join } from "node:path";
 import { createGunzip } from "node:zlib";
 import { wrapSystemError } from "../errors.ts";
 import type { ObjectStore } from "../store/store.ts";
-import type { SourceFile } from "../source_file.ts";
+import type { FileFault, LocalCopies } from "../source_file.ts";
 
-/** What a download found out about a file. */
-export type Downloaded = Pick<SourceFile, "content" | "original" | "sha256" | "status" | "reason" | "detail">;
+/** What a download has brought, and what is wrong with it, if anything. */
+export type Downloaded = LocalCopies & { readonly fault: FileFault | null };
 
 /** What to download, and where to. */
 export interface DownloadOrder {
@@ -44,32 +44,22 @@ export async function downloadFile(store: ObjectStore, order: DownloadOrder): Pr
   const original = join("files", `${id}.${gzip ? "gz" : "csv"}`);
   try {
     const sha256 = await fetchObject(store, order, join(runFolder, original));
-    if (!gzip) return { ...COMPLETE, content: original, original, sha256 };
+    if (!gzip) return { content: original, original, sha256, fault: null };
     const content = join("files", `${id}.csv`);
     const unpacked = await unpack(join(runFolder, original), join(runFolder, content), order);
-    if (unpacked.kind === "whole") return { ...COMPLETE, content, original, sha256: unpacked.sha256 };
+    if (unpacked.kind === "whole") return { content, original, sha256: unpacked.sha256, fault: null };
     await Deno.remove(`${join(runFolder, content)}.part`);
     if (unpacked.kind === "too_large") return tooLarge(original, maxFileBytes);
     const detail = `not a whole gzip file: ${unpacked.detail}`;
-    return {
-      ...COMPLETE,
-      content: null,
-      original,
-      sha256: null,
-      status: "rejected",
-      reason: "bad_gzip",
-      detail,
-    };
+    return { content: null, original, sha256: null, fault: { reason: "bad_gzip", detail } };
   } catch (error) {
     throw wrapSystemError(error, `Cannot download ${JSON.stringify(key)} to ${join(runFolder, original)}`);
   }
 }
 
-const COMPLETE = { status: null, reason: null, detail: null } as const;
-
 function tooLarge(original: string | null, maxFileBytes: number): Downloaded {
   const detail = `more than csv.maxFileBytes (${maxFileBytes}) uncompressed`;
-  return { content: null, original, sha256: null, status: "rejected", reason: "too_large", detail };
+  return { content: null, original, sha256: null, fault: { reason: "too_large", detail } };
 }
 
 /** Writes the object's bytes to a local file; gives their SHA-256. */

@@ -24,10 +24,14 @@ const START_BYTES = 150;
 /** Tells what to do with an object from its name, the key below the landing prefix. */
 export function classifyName(name: string): NameKind {
   const lower = name.toLowerCase();
-  const hidden = name.split("/").some((segment) => segment.startsWith("."));
-  if (name === "" || name.endsWith("/") || hidden || /\.(part|tmp)$/.test(lower)) return "left_alone";
+  if (name === "" || name.endsWith("/") || isHidden(name) || /\.(part|tmp)$/.test(lower)) return "left_alone";
   if (lower.endsWith(".csv")) return "csv";
   return lower.endsWith(".csv.gz") ? "gzip" : "unsupported";
+}
+
+/** Whether a folder or a file, by its name below the landing prefix, is left alone with all that lies in it. */
+export function isHidden(name: string): boolean {
+  return name.split("/").some((segment) => segment.startsWith("."));
 }
 
 /** Where a source file and what belongs to it go. */

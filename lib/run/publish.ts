@@ -156,8 +156,8 @@ function runObjects({ manifest, runFolder }: RemoteContext): StagedObject[] {
         key: file.key,
         reason: file.reason,
         detail: file.detail,
-        columns: file.columns,
-        line: file.line,
+        ...("columns" in file ? { columns: file.columns } : {}),
+        ...("line" in file ? { line: file.line } : {}),
       };
       const bytes = new TextEncoder().encode(JSON.stringify(record, null, 1) + "\n");
       found.push({ to: reason, source: { bytes }, localCopy: null });

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { getLogger } from "@logtape/logtape";
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import assert from "node:assert/strict";
@@ -18,7 +17,7 @@ import type { Checked } from "../../lib/contract/context.ts";
 import { rejectsSql } from "../../lib/contract/judge_sql.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine, JsonValue } from "../../lib/engine/engine.ts";
-import type { SourceFile } from "../../lib/source_file.ts";
+import { newSourceFile, type SourceFile, withCopies } from "../../lib/source_file.ts";
 
 /** What a file is given as: its bytes, or its text. */
 type Content = string | Uint8Array;
@@ -114,9 +113,8 @@ async function withCheck(
         runFolder,
         signal: new AbortController().signal,
         step: { advance() {}, update() {}, [Symbol.dispose]() {} },
-        log: getLogger(["contract-check-test"]),
       });
-      return await readOutcome(engine, files, written);
+      return await readOutcome(engine, written);
     });
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -145,32 +143,18 @@ async function writeFiles(
   for (const [key, content] of Object.entries(contents)) {
     const id = files.length + 1;
     await Deno.writeFile(join(runFolder, "files", `${id}.csv`), Buffer.from(content));
-    files.push({
-      id,
-      key,
-      etag: "",
-      sizeBytes: content.length,
-      lastModified: "",
-      sha256: String(id),
-      content: `files/${id}.csv`,
-      original: `files/${id}.csv`,
-      knownContent: false,
-      status: null,
-      reason: null,
-      detail: null,
-      rowsRead: 0,
-      rowsAccepted: 0,
-      rowsRejected: 0,
-      warnings: {},
-      rejects: {},
-      rejectsFile: null,
-    });
+    const path = `files/${id}.csv`;
+    const delivery = { key, etag: "", sizeBytes: content.length, lastModified: "" };
+    files.push(
+      withCopies(newSourceFile(id, delivery), { content: path, original: path, sha256: String(id) }),
+    );
   }
   return files;
 }
 
 /** Reads what was written, and asserts that the counts of the files are the counts of the rows. */
-async function readOutcome(engine: Engine, files: readonly SourceFile[], written: Checked): Promise<Outcome> {
+async function readOutcome(engine: Engine, written: Checked): Promise<Outcome> {
+  const { files } = written;
   const accepted: Record<string, Record<string, JsonValue>[]> = {};
   const acceptedCounts = new Map<string, number>();
   const rejects: Record<string, Reject[]> = {};
@@ -279,7 +263,7 @@ Deno.test("checkFiles() rejects a file for the first reason that applies, when i
     );
     for (const [what, , reason, also] of FILE_REASONS) {
       await test.step(what, () => {
-        const { status, detail, columns, line, ...found } = files[what] ?? assert.fail();
+        const { status, detail, columns, line, ...found }: SourceFile & Place = files[what] ?? assert.fail();
         assert.deepEqual([status, found.reason], ["rejected", reason], detail ?? "");
         assert.deepEqual({ columns, line }, { columns: also?.columns, line: also?.line });
         assert.ok(detail, "it has no detail");

@@ -31,7 +31,6 @@ for (
       const files = COUNTS.map((count, id) => ({
         id,
         rejects: { rule: count } as Record<string, number>,
-        rejectsFile: null as string | null,
       }));
       const lines = COUNTS.map((count) => Array.from({ length: count }, (_, n) => lineOf(n)));
       await engine.nameValues(
@@ -48,11 +47,12 @@ for (
       );
       const { signal } = new AbortController();
       const given = { files, rejects, sql: rejectsCsv, ...(sortedRows ? { sortedRows } : {}) };
-      await writeRejectFiles(given, { engine, runFolder, signal });
+      const csvs = await writeRejectFiles(given, { engine, runFolder, signal });
 
-      for (const { id, rejectsFile } of files) {
-        assert.equal(rejectsFile, COUNTS[id] === 0 ? null : `rejects/${id}.csv`);
-        if (rejectsFile === null) continue;
+      for (const { id } of files) {
+        const rejectsFile = csvs.get(id);
+        assert.equal(rejectsFile, COUNTS[id] === 0 ? undefined : `rejects/${id}.csv`);
+        if (rejectsFile === undefined) continue;
         const text = await Deno.readTextFile(join(runFolder, rejectsFile));
         const [header, ...rows] = parse(text, { record_delimiter: "\n" });
         assert.equal(header?.join(), REJECTS_HEADER);
@@ -85,7 +85,7 @@ Deno.test("writeRejectFiles() stops, when there are more or fewer rejects than t
     const { signal } = new AbortController();
     const write = (rowCount: number, ids: readonly number[]) =>
       writeRejectFiles({
-        files: ids.map((id) => ({ id, rejects: { rule: 3 }, rejectsFile: null })),
+        files: ids.map((id) => ({ id, rejects: { rule: 3 } })),
         rejects: { ...rejects, rowCount },
         sql: rejectsCsv,
       }, { engine, runFolder, signal });

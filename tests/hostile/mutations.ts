@@ -366,8 +366,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "accepted rows of a file with too many rejects stay",
     file: "lib/contract/check.ts",
-    search: "  return rowsAccepted > 0;\n",
-    replacement: "  return rowsAccepted < 0;\n",
+    search: "tally.accepted > 0 && decided",
+    replacement: "tally.accepted < 0 && decided",
   },
   {
     what: "an apostrophe in front of raw text is taken for the one that guards it",

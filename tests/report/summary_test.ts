@@ -15,7 +15,7 @@ import {
 } from "../../lib/errors.ts";
 import { type Manifest, newManifest } from "../../lib/run/manifest.ts";
 import { NO_RUN, renderSummary, summarise, summariseFailure } from "../../lib/report/summary.ts";
-import type { SourceFile } from "../../lib/source_file.ts";
+import { type SourceFile, sourceFileSchema } from "../../lib/source_file.ts";
 
 const RUN = "20230401T020000Z-7f3a";
 const EARLIER = "20230331T020000Z-0001";
@@ -35,7 +35,7 @@ let nextId = 1;
 
 /** A file below the source prefix, changed as given. */
 function fileOf(name: string, changes: Partial<SourceFile> = {}): SourceFile {
-  return {
+  return sourceFileSchema.parse({
     id: nextId++,
     key: `sales_data/${name}`,
     etag: "etag",
@@ -55,7 +55,7 @@ function fileOf(name: string, changes: Partial<SourceFile> = {}): SourceFile {
     rejects: {},
     rejectsFile: null,
     ...changes,
-  };
+  });
 }
 
 /** One file of each status. */
@@ -247,7 +247,9 @@ Deno.test("renderSummary() lists files with reasons, counts and destinations, an
 Deno.test("renderSummary() cuts the list of a status, when it is long, and no other", () => {
   const many = Array.from({ length: 1045 }, (_, i) => fileOf(`${i}.csv`));
   const lines = render(
-    manifestOf({ files: [...many, fileOf("z.csv", { status: "rejected", reason: "bad_gzip" })] }),
+    manifestOf({
+      files: [...many, fileOf("z.csv", { status: "rejected", reason: "bad_gzip", detail: "cut off" })],
+    }),
   );
   const listed = lines.filter((line) => line.startsWith("accepted "));
   assert.ok(listed.length < 60, `${listed.length} lines`);
@@ -305,6 +307,7 @@ Deno.test("renderSummary() escapes control characters, when a key or a detail ha
       status: "rejected",
       reason: "missing_columns",
       detail: "the header lacks \x1b[31mprice\n",
+      columns: ["\x1b[31mprice\n"],
     }),
     fileOf(nasty.slice(1), { status: "duplicate", reason: "same_content", detail: `the same as ${nasty}` }),
     fileOf("\x1b.csv", { rowsRead: 1, rowsAccepted: 1 }),

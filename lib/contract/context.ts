@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { Buffer } from "node:buffer";
+import type { Layouts } from "./layouts.ts";
 import type { CheckSettings } from "./schema.ts";
 import type { BoundHeader } from "./header.ts";
 import type { Engine, Written } from "../engine/engine.ts";
@@ -11,11 +13,11 @@ import type { SourceFile } from "../source_file.ts";
 
 /** What the check needs. */
 export interface CheckContext {
-  /** The run's configuration. */
+  /** The contract and the CSV dialect. */
   readonly config: CheckSettings;
-  /** With the dimensions as views. */
+  /** The engine, with the dimensions as views. */
   readonly engine: Engine;
-  /** Absolute; paths of files are relative to it. */
+  /** The run's folder, absolute; paths of files are relative to it. */
   readonly runFolder: string;
   /** Stops the check. */
   readonly signal: AbortSignal;
@@ -23,41 +25,24 @@ export interface CheckContext {
   readonly step: ProgressStep;
 }
 
+/** The same with what the steps of one check share. */
+export interface ScanContext extends CheckContext {
+  /** The absolute path of a folder for the results of a step, by its name. */
+  readonly results: (name: string) => string;
+  /** The headers that were seen. */
+  readonly layouts: Layouts;
+  /** Takes what is read of one file after the other, as `readChunks` needs it. */
+  readonly buffer: Buffer;
+}
+
 /** A file that has a header with everything in it. */
 export interface ReadableFile {
-  /** As download has left it. */
+  /** The file as download has left it. */
   readonly file: SourceFile;
-  /** Bound to the contract. */
+  /** Its header, bound to the contract. */
   readonly header: BoundHeader;
   /** Rows after the header, as counted by a scan. */
   readonly rowCount: number;
-  /** Filled in by the check. */
-  readonly tally: Tally;
-}
-
-/** What became of a file's rows, as far as they are counted. */
-export interface Tally {
-  /** Accepted rows. */
-  accepted: number;
-  /** Accepted rows by warning. */
-  warnings: Record<string, number>;
-  /** Rejected rows by reason. */
-  rejects: Record<string, number>;
-}
-
-/** A tally of no rows. */
-export function newTally(): Tally {
-  return { accepted: 0, warnings: {}, rejects: {} };
-}
-
-/** What a check wrote, as Parquet. */
-export interface Checked {
-  /** The files with what became of them, in the order in which they were given. */
-  readonly files: readonly SourceFile[];
-  /** Rows of accepted files, as `acceptedRowsSql` gives them. */
-  readonly accepted: Written;
-  /** Judged rows, of which the rejected ones are counted; `rejectsSql` gives those. */
-  readonly rejects: Written;
 }
 
 /** Writes what a query gives as Parquet. */

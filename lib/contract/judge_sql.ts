@@ -11,14 +11,8 @@
  */
 import { KEY_COLUMNS } from "./contract.ts";
 import type { BoundHeader } from "./header.ts";
-import {
-  additionalColumn,
-  JOIN_SOURCE,
-  passes,
-  rejectRules,
-  ROW_HEAD_WIDTH,
-  SEPARATOR,
-} from "./typed_sql.ts";
+import { additionalColumn, JOIN_SOURCE, ROW_HEAD_WIDTH, SEPARATOR } from "./row_sql.ts";
+import { passes, rulesOf } from "./rules.ts";
 import { unescapeSql } from "../csv/normalised.ts";
 import { type ColumnType, sqlType } from "../column_type.ts";
 import type { Contract } from "./schema.ts";
@@ -130,7 +124,7 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
       }`,
     });
   }
-  for (const [name, check] of rejectRules(contract)) {
+  for (const [name, check] of rulesOf(contract, "reject")) {
     faults.push({
       test: `NOT ${passes(check)}`,
       reason: "rule",

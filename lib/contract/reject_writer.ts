@@ -11,14 +11,14 @@ import { join } from "node:path";
 import type { CheckContext } from "./context.ts";
 import { rejectsSql } from "./judge_sql.ts";
 import { CHUNK_BYTES, readChunks } from "../csv/chunks.ts";
+import { LF } from "../csv/marks.ts";
 import type { Engine, Written } from "../engine/engine.ts";
 import { wrapSystemError } from "../errors.ts";
-import { REJECTS_HEADER } from "./reject_file.ts";
+import { REJECTS_HEADER } from "./reject_reader.ts";
 import type { SourceFile } from "../source_file.ts";
 
 /** Rejects that are sorted at once: a sort of 10 million would not stay within the memory limit. */
 const SORTED_ROWS = 500_000;
-const LF = 0x0a;
 
 /** Files, and how many lines each has of a CSV; a value may have line ends. */
 const LINE_COUNTS = `SELECT file_id, sum(CASE WHEN contains("text", chr(10))

@@ -1,17 +1,14 @@
 /**
  * The header of a source file as it is written, read from the beginning of the file without the rest.
  *
- * It ends where {@link ./csv_split.ts} says that the first row ends: a line end within an opened quote is part of
+ * It ends where {@link ./split.ts} says that the first row ends: a line end within an opened quote is part of
  * it, a quote within an unquoted field is text, and blank lines before it do not count.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
+import { BOM, CR, LF } from "./marks.ts";
 import type { CsvDialect } from "./row.ts";
-
-const LF = 0x0a;
-const CR = 0x0d;
-const BOM = Buffer.from("\ufeff");
 
 /**
  * Reads the header, without BOM and line end.

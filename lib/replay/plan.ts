@@ -8,7 +8,7 @@ import { ROW_REASONS } from "../contract/contract.ts";
 import type { Database, RejectedFile } from "../database/database.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { destinations } from "../run/landing.ts";
-import { readRejects, RejectFileError } from "../contract/reject_file.ts";
+import { readRejects, RejectFileError } from "../contract/reject_reader.ts";
 import type { LeftOut, LeftOutReason, ReplayPart } from "./report.ts";
 import { FILE_REASONS } from "../source_file.ts";
 import { ObjectError, type ObjectVersion } from "../store/store.ts";

@@ -17,7 +17,7 @@ import { type Database, LINES_PAGE, type RejectedFile } from "../database/databa
 import { wrapSystemError } from "../errors.ts";
 import { classifyName } from "../run/landing.ts";
 import { LineSet } from "./line_set.ts";
-import { readRejects } from "../contract/reject_file.ts";
+import { readRejects } from "../contract/reject_reader.ts";
 import { LeftOutError, readArchived, type ReplayOrder } from "./plan.ts";
 
 /** A file of rows in the run's folder. */

@@ -10,7 +10,8 @@ import { type Config, configSchema } from "../../lib/config/schema.ts";
 import { CORE_COLUMNS } from "../../lib/contract/contract.ts";
 import { bindHeader } from "../../lib/contract/header.ts";
 import { acceptedRowsSql, judgedSql, rejectsSql } from "../../lib/contract/judge_sql.ts";
-import { compileSpelling, isSpelled } from "../../lib/csv/spelling.ts";
+import { areExact } from "../../lib/csv/scan.ts";
+import { compileSpelling } from "../../lib/csv/spelling.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine, JsonValue } from "../../lib/engine/engine.ts";
 import { parseColumnType, sqlType } from "../../lib/column_type.ts";
@@ -130,7 +131,7 @@ async function acceptedByRow(engine: Engine, sql: string, contract: Contract) {
 
 /**
  * What the contract makes of texts in a column of the given type: a value as text, `invalid` or `missing`. Asserts that a
- * plain cast gives the same of every text that is proven.
+ * plain cast gives the same of every text that is exact.
  */
 async function judgeTexts(engine: Engine, type: string, texts: readonly string[]): Promise<JsonValue[]> {
   const header = [...CORE_NAMES, "probe"];
@@ -144,10 +145,10 @@ async function judgeTexts(engine: Engine, type: string, texts: readonly string[]
   const parsed = parseColumnType(type);
   assert.ok(parsed);
   const table = compileSpelling([parsed, null], ",");
-  const proven = texts.map((text, i) => ({ text, found: found[i] ?? null }))
-    .filter(({ text }) => isSpelled(table, new TextEncoder().encode(`${text},`)));
-  await engine.nameValues("proven", { text: "VARCHAR", found: "VARCHAR" }, proven);
-  const wrong = `SELECT * FROM proven WHERE CAST(CAST(text AS ${
+  const exact = texts.map((text, i) => ({ text, found: found[i] ?? null }))
+    .filter(({ text }) => areExact(table, new TextEncoder().encode(`${text},`)));
+  await engine.nameValues("exact", { text: "VARCHAR", found: "VARCHAR" }, exact);
+  const wrong = `SELECT * FROM exact WHERE CAST(CAST(text AS ${
     sqlType(parsed)
   }) AS VARCHAR) IS DISTINCT FROM found`;
   assert.deepEqual(await engine.query(wrong), []);

@@ -7,7 +7,7 @@ import { parse } from "csv-parse/sync";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
-import { REJECTS_HEADER } from "../../lib/contract/reject_file.ts";
+import { REJECTS_HEADER } from "../../lib/contract/reject_reader.ts";
 import { writeRejectFiles } from "../../lib/contract/reject_writer.ts";
 import rejectsCsv from "../../tasks/sql/rejects.sql" with { type: "text" };
 

@@ -78,7 +78,7 @@ Deno.test("readHeader() and splitCsv() agree on every header", async () => {
     let header: readonly string[] | null = null;
     await splitCsv(source, DIALECT, (names) => {
       header = names;
-      return null;
+      return { fault: { reason: "missing_columns", detail: "it lacks some", columns: [] } };
     });
     return header;
   };

@@ -7,7 +7,7 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
-import { readRejects, type Reject, RejectFileError } from "../../lib/contract/reject_file.ts";
+import { readRejects, type Reject, RejectFileError } from "../../lib/contract/reject_reader.ts";
 import rejectsCsv from "../../tasks/sql/rejects.sql" with { type: "text" };
 
 async function* piecesOf(bytes: Uint8Array, sizeBytes: number): AsyncGenerator<Uint8Array> {

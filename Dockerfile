@@ -1,4 +1,4 @@
-# One image for all stages: what a container runs and may do is in its arguments (README, "Container image").
+# One image for all stages: what a container runs and may do is in its arguments (docs/kubernetes.md, "Container image").
 # No instruction needs BuildKit.
 ARG BASE_IMAGE=denoland/deno:debian-2.9.6
 
@@ -9,6 +9,7 @@ COPY deno.json deno.lock ./
 RUN deno ci
 COPY lib lib
 COPY tasks tasks
+COPY config/model.jsonc config/
 # What only the tests import goes, and so does the DuckDB for another libc.
 RUN deno clean --except tasks/*.ts \
   && rm -rf node_modules/.deno/@duckdb+node-bindings-*-musl@* \
@@ -29,6 +30,7 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/deno.json /app/deno.lock ./
 COPY --from=build /app/lib lib
 COPY --from=build /app/tasks tasks
+COPY --from=build /app/config config
 COPY --from=build /app/deno-dir deno-dir
 # Where the work volume is mounted: a fresh volume of Docker takes its owner from here.
 COPY --from=build --chown=65532:65532 /work /work

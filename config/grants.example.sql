@@ -8,8 +8,8 @@
 
 -- migration: the first download makes the tables, and can be granted rights on tables only when these are there. So run
 -- "deno task download" once with this account while nothing is delivered yet, then drop the account, and go on below.
--- The same after an update that brings new tables.
-GRANT CREATE, SELECT, INSERT, UPDATE ON retail.* TO 'nightly_marts_migration'@'%';
+-- The same after an update that brings new tables or columns; only that needs ALTER.
+GRANT ALTER, CREATE, SELECT, INSERT, UPDATE ON retail.* TO 'nightly_marts_migration'@'%';
 
 -- download: reads the dimensions; takes the lease and begins the run; looks up what is known and what is unfinished.
 GRANT SELECT ON retail.customer TO 'nightly_marts_download'@'%';
@@ -57,6 +57,3 @@ GRANT SELECT ON retail.source_file TO 'nightly_marts_replay'@'%';
 GRANT SELECT, INSERT, UPDATE ON retail.pending_move TO 'nightly_marts_replay'@'%';
 GRANT SELECT, INSERT ON retail.replayed_file TO 'nightly_marts_replay'@'%';
 GRANT SELECT, INSERT ON retail.replayed_row TO 'nightly_marts_replay'@'%';
--- Only to see that the tables are there.
-GRANT SELECT ON retail.customers_data_mart TO 'nightly_marts_replay'@'%';
-GRANT SELECT ON retail.sales_team_data_mart TO 'nightly_marts_replay'@'%';

@@ -4,11 +4,12 @@
  * @module
  */
 import { basename, dirname } from "node:path";
+import { writeAll } from "./bytes.ts";
 import { AccessError, UnavailableError, wrapSystemError } from "./errors.ts";
 
 /**
- * Writes a file that nobody else writes, or replaces it: temporary file beside it, fsync, rename. What a crash leaves of
- * the temporary file, the next write takes over.
+ * Writes a file that nobody else writes, or replaces it, by a temporary file beside it, fsync and rename. The next write
+ * takes over the temporary file that a crash has left.
  */
 export async function writeFileAtomic(path: string, text: string): Promise<void> {
   await guard(path, async () => {
@@ -21,12 +22,12 @@ export async function writeFileAtomic(path: string, text: string): Promise<void>
 /**
  * Replaces a file that others may want to replace as well, if it still holds what was read of it; owner and mode stay.
  *
- * The lock is one of the kernel, on the file itself: nothing of it stays behind. A kill may leave the temporary file,
- * which then is in nobody's way.
+ * The lock is the kernel's, on the file itself: nothing of it stays behind. A kill may leave the temporary file, which
+ * is in nobody's way.
  *
- * @param path Of the file itself, not of a symlink, which would be replaced.
- * @throws {UnavailableError} `file_changed` where somebody has changed or deleted it, or is about to.
- * @throws {AccessError} where it cannot be replaced because it is a mount of its own.
+ * @param path The path of the file itself, not of a symlink, which would be replaced.
+ * @throws {UnavailableError} `file_changed` if somebody has changed or deleted it, or is about to.
+ * @throws {AccessError} if it cannot be replaced because it is a mount of its own.
  */
 export async function replaceFile(
   path: string,
@@ -57,7 +58,7 @@ export async function replaceFile(
   });
 }
 
-/** Turns what the system says into a failure that says what to do. */
+/** Turns what the system says into an error that says what to do. */
 async function guard(path: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -74,7 +75,7 @@ async function putInPlace(
   try {
     {
       using file = await open();
-      for (let written = 0; written < bytes.length;) written += await file.write(bytes.subarray(written));
+      await writeAll(file, bytes);
       await file.sync();
     }
     await Deno.rename(temporary, path);

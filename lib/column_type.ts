@@ -1,20 +1,20 @@
 /**
- * The types that a column can have: as they are configured, and as SQL has them in the marts.
+ * The types that a column can have: as they are configured, and as SQL names them in the marts.
  *
  * @module
  */
 
-/** A contract column's type as configured: `integer`, `text`, `date` or `decimal(p,s)`. */
+/** A column's type as it is configured: `integer`, `text`, `date` or `decimal(p,s)`. */
 export type ColumnType =
   | { readonly kind: "integer" }
   | { readonly kind: "text" }
   | { readonly kind: "date" }
   | { readonly kind: "decimal"; readonly precision: number; readonly scale: number };
 
-/** Largest precision of a DECIMAL in both engines. */
+/** The largest precision of a DECIMAL (DuckDB and Spark SQL, data types: 38 digits). */
 const MAX_PRECISION = 38;
 
-/** Parses a configured type; `null` where it is none. */
+/** Parses a configured type; `null` if the text is none. */
 export function parseColumnType(text: string): ColumnType | null {
   if (text === "integer" || text === "text" || text === "date") return { kind: text };
   const [, p, s] = /^decimal\((\d{1,2}),(\d{1,2})\)$/.exec(text) ?? [];

@@ -1,5 +1,5 @@
 /**
- * The failures that end a run, each with the exit code that an operator or a scheduler acts on.
+ * The errors that end a run, each with the exit code that an operator or a scheduler acts on.
  *
  * Bad data is not an error but a value (a reject); a broken program is a built-in `TypeError` or `RangeError`
  * and ends with 70. {@linkcode exitCodeOf} is the only place that picks an exit code.
@@ -36,11 +36,11 @@ export const ExitCode = {
 /** One of the values of {@linkcode ExitCode}. */
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 
-/** A failure of the world around the program: what was wrong, where, and what to do about it. */
+/** An error of the world around the program: what was wrong, where, and what to do about it. */
 export class PipelineError extends Error {
   /** What the process exits with. */
   readonly exitCode: ExitCode;
-  /** A stable lower-case word for the failure, as in the `--json` summary. */
+  /** A stable word in lower case, as in the `--json` summary. */
   readonly code: string;
 
   /** Used by the subclasses, which fix the exit code. */
@@ -113,62 +113,112 @@ export function exitCodeOf(error: unknown): ExitCode {
   return error instanceof PipelineError ? error.exitCode : ExitCode.bug;
 }
 
+/** The errors that were thrown, in their order: several if something could not be closed after the first one. */
+export function errorsIn(thrown: unknown): unknown[] {
+  if (!(thrown instanceof SuppressedError)) return [thrown];
+  return [...errorsIn(thrown.suppressed), ...errorsIn(thrown.error)];
+}
+
 /** The message of anything that was thrown, with those of its causes. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause === undefined ? error.message : `${error.message}: ${messageOf(error.cause)}`;
 }
 
+/** The code that the system or a library gave an error, as in `ENOENT`; `undefined` if it has none. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
+/** What errors of some kind become, as a row of a table; the first row that matches an error counts. */
+export type ErrorRule<Thrown> =
+  & {
+    /** Whether the rule is for this error. */
+    readonly matches: (thrown: Thrown) => boolean;
+    /** What was wrong, a semicolon, and what to do. */
+    readonly text: string | ((thrown: Thrown) => string);
+  }
+  & (
+    | { readonly Class: typeof AccessError; readonly code?: undefined }
+    | {
+      readonly Class: typeof DataError | typeof UnavailableError | typeof ConfigError;
+      /** A stable word, as in the `--json` summary. */
+      readonly code: string;
+    }
+  );
+
 /**
- * Wraps a failure of the file system or of a native library in the error that fits it, or returns it as it is.
+ * Wraps an error by the first rule that matches it; `null` if none does.
+ *
+ * @param action What was being done, as in `Cannot list "sales_data/" in s3://sales`.
+ * @param cause What the new error keeps of the old one.
+ */
+export function wrapByRule<Thrown>(
+  rules: readonly ErrorRule<Thrown>[],
+  thrown: Thrown,
+  action: string,
+  cause: unknown,
+): PipelineError | null {
+  const rule = rules.find(({ matches }) => matches(thrown));
+  if (rule === undefined) return null;
+  const message = `${action}: ${typeof rule.text === "string" ? rule.text : rule.text(thrown)}`;
+  return rule.code === undefined
+    ? new rule.Class(message, { cause })
+    : new rule.Class(rule.code, message, { cause });
+}
+
+/** Errors of the file system and of native libraries, by their name with their code or text. */
+const SYSTEM_ERRORS: readonly ErrorRule<string>[] = [
+  {
+    matches: (text) => /ENOSPC|EDQUOT|No space left|max_temp_directory_size/i.test(text),
+    Class: UnavailableError,
+    code: "disk_full",
+    text: "the disk is full; free some space and run again",
+  },
+  {
+    matches: (text) => /EFBIG|File too large/i.test(text),
+    Class: UnavailableError,
+    code: "disk_full",
+    text: "a file may not grow further; raise the file size limit (ulimit -f) or the quota, and run again",
+  },
+  {
+    matches: (text) => /EROFS|Read-only file system/i.test(text),
+    Class: AccessError,
+    text: "the file system is read-only; choose a writable folder",
+  },
+  {
+    matches: (text) => /EACCES|EPERM|PermissionDenied|NotCapable|Permission denied/i.test(text),
+    Class: AccessError,
+    text: "access denied; check the owner and mode of the path",
+  },
+  {
+    matches: (text) => /EMFILE|ENFILE|Too many open files/i.test(text),
+    Class: UnavailableError,
+    code: "too_many_files",
+    text: "too many open files; raise the limit (ulimit -n)",
+  },
+  {
+    matches: (text) => /\b(EIO|EBUSY|ESTALE|ETIMEDOUT)\b/.test(text),
+    Class: UnavailableError,
+    code: "disk_error",
+    text: "the disk or file server failed; run again",
+  },
+  {
+    matches: (text) => /out of memory|OutOfMemory|could not allocate|failed to (pin|allocate)/i.test(text),
+    Class: ConfigError,
+    code: "out_of_memory",
+    text: "the memory limit is too small; raise resources.memoryLimit",
+  },
+];
+
+/**
+ * Wraps an error of the file system or of a native library in the one that fits it, or returns it as it is.
  *
  * @param action What was being done, as in `Cannot write the manifest data/work/…`.
  */
 export function wrapSystemError(error: unknown, action: string): unknown {
   if (!(error instanceof Error) || error instanceof PipelineError) return error;
-  // A code says it for sure; only where there is none (DuckDB) does the text, which may have names in it.
-  const text = "code" in error ? `${error.name} ${error.code}` : `${error.name} ${error.message}`;
-  const options = { cause: error };
-  if (/ENOSPC|EDQUOT|No space left|max_temp_directory_size/i.test(text)) {
-    return new UnavailableError(
-      "disk_full",
-      `${action}: the disk is full; free some space and run again`,
-      options,
-    );
-  }
-  if (/EFBIG|File too large/i.test(text)) {
-    return new UnavailableError(
-      "disk_full",
-      `${action}: a file may not grow further; raise the file size limit (ulimit -f) or the quota, and run again`,
-      options,
-    );
-  }
-  if (/EROFS|Read-only file system/i.test(text)) {
-    return new AccessError(`${action}: the file system is read-only; choose a writable folder`, options);
-  }
-  if (/EACCES|EPERM|PermissionDenied|NotCapable|Permission denied/i.test(text)) {
-    return new AccessError(`${action}: access denied; check the owner and mode of the path`, options);
-  }
-  if (/EMFILE|ENFILE|Too many open files/i.test(text)) {
-    return new UnavailableError(
-      "too_many_files",
-      `${action}: too many open files; raise the limit (ulimit -n)`,
-      options,
-    );
-  }
-  if (/\b(EIO|EBUSY|ESTALE|ETIMEDOUT)\b/.test(text)) {
-    return new UnavailableError(
-      "disk_error",
-      `${action}: the disk or file server failed; run again`,
-      options,
-    );
-  }
-  if (/out of memory|OutOfMemory|could not allocate|failed to (pin|allocate)/i.test(text)) {
-    return new ConfigError(
-      "out_of_memory",
-      `${action}: the memory limit is too small; raise resources.memoryLimit`,
-      options,
-    );
-  }
-  return error;
+  // A code says it for sure. The text counts only if there is none (DuckDB): it may have names of files in it.
+  const text = `${error.name} ${codeOf(error) ?? error.message}`;
+  return wrapByRule(SYSTEM_ERRORS, text, action, error) ?? error;
 }

@@ -1,10 +1,10 @@
 /**
- * Text: from bytes that may be none, and as it may be shown to people.
+ * Text: read from bytes that may not hold any, and written so that people may see it.
  *
  * @module
  */
 
-/** The text that UTF-8 bytes stand for, its byte order mark too, or `null` where they are not UTF-8. */
+/** The text that UTF-8 bytes stand for, with its byte order mark if it has one; `null` if they are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | null {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -13,7 +13,7 @@ export function decodeUtf8(bytes: Uint8Array): string | null {
   }
 }
 
-/** The text with its control characters as escapes, so that a file name can neither move the cursor nor forge a line. */
+/** The text with its control characters as escapes: a file name can then neither move the cursor nor forge a line. */
 export function visible(text: string): string {
   return text.replace(/\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import type { LeaseContext } from "../lib/run/context.ts";
 
 /** Deletes the folders of finished runs, this one's included. */

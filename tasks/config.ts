@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { type Action, mainOf } from "../lib/command/command.ts";
-import { checkConfig, renderReport } from "../lib/config/check.ts";
+import { type Action, mainOf } from "../lib/command/toolbox.ts";
+import { checkConfig, renderReport } from "../lib/model/check.ts";
 import { decryptField, encryptField, rotateValues } from "../lib/config/edit.ts";
 import { configJsonSchema } from "../lib/config/schema.ts";
 import { generateKey } from "../lib/secrets/encryption.ts";
@@ -71,7 +71,7 @@ export const actions: readonly Action[] = [
       "Check that everything resolves, decrypts and is valid, and say where each value comes from.",
     options: [],
     ignores: ["log-level"],
-    failure: { valid: false },
+    besidesError: { valid: false },
     async run({ configPath, ...world }) {
       const report = await checkConfig(configPath, world, openDuckdbEngine);
       return { text: renderReport(report), json: { valid: true, ...report } };

@@ -1,5 +1,5 @@
 /**
- * Download: begins a run. Takes the lease, finds what is new in the landing prefix, copies it into the work dir, and
+ * Download: begins a run. Takes the lease, finds what is new in the landing prefixes, copies it into the work dir, and
  * takes a snapshot of the dimensions.
  *
  * Before the commit: the only effects outside the work dir are the lease and the registration of the run.
@@ -8,41 +8,53 @@
  */
 import pMap from "p-map";
 import { join } from "node:path";
-import { checkBinding, checkRunsKnown } from "../lib/run/binding.ts";
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
+import { DataError } from "../lib/errors.ts";
+import { describeModel } from "../lib/model/describe.ts";
+import { reportingTables } from "../lib/model/model.ts";
+import { requireBinding, requireKnownRuns } from "../lib/run/binding.ts";
 import type { DownloadContext } from "../lib/run/context.ts";
-import { findRuleFault } from "../lib/contract/rules.ts";
-import { type DimensionName, DIMENSIONS, type PendingMove } from "../lib/database/database.ts";
+import { type Delivered, listNew, skipChanged } from "../lib/run/deliveries.ts";
 import { downloadFile } from "../lib/run/download_file.ts";
-import { AccessError, ConfigError, DataError } from "../lib/errors.ts";
-import { classifyName } from "../lib/run/landing.ts";
 import { type Manifest, newManifest } from "../lib/run/manifest.ts";
-import { isVersion, ObjectError, type ObjectTrouble, type ObjectVersion } from "../lib/store/store.ts";
+import {
+  duplicateOfEarlierRun,
+  newSourceFile,
+  reject,
+  skip,
+  type SourceFile,
+  withCopies,
+  withLineage,
+} from "../lib/source_file.ts";
+import { identifier, literal } from "../lib/sql.ts";
+import { isVersion, ObjectError } from "../lib/store/store.ts";
 import duplicateKeys from "./sql/audits/duplicate_dimension_keys.sql" with { type: "text" };
-import type { SourceFile } from "../lib/source_file.ts";
 
+/** Files that are downloaded at once. */
 const CONCURRENCY = 8;
 
 /** Makes the run's manifest and everything local that it names. */
 export async function download(context: DownloadContext): Promise<Manifest> {
-  const { config, frozen, runId, dryRun, store, database, engine, log, configFault } = context;
-  const fault = await findRuleFault(config.contract, engine);
-  if (fault) throw await configFault(fault.path, fault.what);
-  if (!dryRun) await database.prepare();
+  const { config, frozen, model, runId, dryRun, store, database, engine, log, modelFault } = context;
+  const fault = await describeModel(model, engine);
+  if (fault) throw modelFault(fault.path, fault.what);
+  if (!dryRun) {
+    await database.prepare();
+    await database.prepareTables(reportingTables(model));
+  }
   const token = dryRun ? 0 : (await context.acquireLease()).token;
-  await checkBinding(store, database, config.prefixes);
-  const staged = await checkRunsKnown(store, database, config.prefixes);
+  await requireBinding(store, database, config.prefixes);
+  const staged = await requireKnownRuns(store, database, config.prefixes);
   const attempt = dryRun ? 1 : await context.beginRun(token);
   const leftovers = (await database.unfinishedRuns()).map((run) => run.runId);
   if (!dryRun) await removeDeadRuns(context, leftovers);
 
-  const manifest = newManifest({ runId, dryRun, config: frozen, token, attempt, leftovers });
+  const manifest = newManifest({ runId, dryRun, config: frozen, model, token, attempt, leftovers });
   const found = await listNew(context);
   if (found.length > 0) {
     manifest.dimensions = await snapshotDimensions(context);
-    manifest.files = await downloadAll(context, found);
-    await skipChanged(context, manifest.files);
-    await markKnownContent(context, manifest.files);
+    const downloaded = await downloadAll(context, found);
+    manifest.files = await findKnownContent(context, await skipChanged(context, downloaded));
   }
   const taken = manifest.files.filter((file) => file.status !== "skipped");
   // What a run that lost its lease still staged is left over too: upload sweeps it.
@@ -69,98 +81,45 @@ async function removeDeadRuns(
   }
 }
 
-/**
- * The objects of the landing prefix that are not waiting to be moved, in key order. One that a replay is still putting
- * there is not there yet: what finishes the replay may put it there once more.
- */
-async function listNew({ config, store, database, log, signal }: DownloadContext) {
-  const { source } = config.prefixes;
-  const pending = new Set((await database.pendingMoves("archive")).map(identityOf));
-  const arriving = new Set((await database.pendingMoves("publish")).map(({ to }) => to));
-  const found: (ObjectVersion | ObjectTrouble)[] = [];
-  let listed = false;
-  for await (const page of store.list(source)) {
-    signal.throwIfAborted();
-    listed ||= page.length > 0;
-    for (const entry of page) {
-      if (!isVersion(entry)) refusePrefix(entry, source, store.name);
-      // A folder that cannot be read is left alone by its name, but may hold source files.
-      const name = entry.key.slice(source.length).replace(/\/$/, isVersion(entry) ? "/" : "/unread.csv");
-      if (classifyName(name) === "left_alone") continue;
-      if (isVersion(entry) && (pending.has(identityOf(entry)) || arriving.has(entry.key))) continue;
-      found.push(entry);
-    }
-  }
-  if (!listed) log.warn("There is nothing below {source} in {store}", { source, store: store.name });
-  return found;
-}
-
-/** Where the landing prefix itself cannot be read the night cannot begin. */
-function refusePrefix({ key, problem }: ObjectTrouble, source: string, storeName: string): void {
-  if (key !== source && key !== source.replace(/\/$/, "")) return;
-  if (problem === "access_denied") {
-    throw new AccessError(`Cannot read ${source} in ${storeName}: access denied; check its owner and mode`);
-  }
-  throw new ConfigError(
-    "unreadable_prefix",
-    `Cannot read ${source} in ${storeName}: it is a symlink or no folder; put a real folder there`,
-  );
-}
-
-function identityOf(version: ObjectVersion | PendingMove): string {
-  const key = "from" in version ? version.from : version.key;
-  return JSON.stringify([key, version.etag, version.sizeBytes, version.lastModified]);
-}
-
 /** Snapshots the dimensions and refuses keys that would multiply rows. */
 async function snapshotDimensions(
-  { database, engine, runFolder }: DownloadContext,
+  { model, database, engine, runFolder }: DownloadContext,
 ): Promise<Manifest["dimensions"]> {
   await Deno.mkdir(join(runFolder, "dimensions"));
-  const snapshot = await database.snapshot(join(runFolder, "dimensions"));
-  const names = Object.keys(DIMENSIONS) as DimensionName[];
-  for (const name of names) await engine.nameParquet(name, [snapshot[name].file]);
-  const keys = names.map((name) =>
-    `SELECT '${name}' AS dimension, ${DIMENSIONS[name].key} AS dimension_key FROM ${name}`
+  const snapshot = await database.snapshot(join(runFolder, "dimensions"), model.dimensions);
+  for (const [name, { file }] of Object.entries(snapshot)) await engine.nameParquet(name, [file]);
+  const dimensions = Object.entries(model.dimensions);
+  const keys = dimensions.map(([name, { key }]) =>
+    `SELECT ${literal(name)} AS dimension, CAST(${identifier(key)} AS STRING) AS dimension_key FROM ${
+      identifier(name)
+    }`
   );
+  if (keys.length === 0) return {};
   await engine.nameQuery("keys", keys.join(" UNION ALL "));
   const violations = await engine.query(duplicateKeys);
-  const name = names.find((name) => name === violations[0]?.dimension);
-  if (name !== undefined) {
+  const duplicate = dimensions.find(([name]) => name === violations[0]?.dimension);
+  if (duplicate) {
+    const [name, { key }] = duplicate;
     const found = violations.filter(({ dimension }) => dimension === name);
     throw new DataError(
       "duplicate_dimension_key",
-      `Cannot use the dimension ${name}: its key ${DIMENSIONS[name].key} has duplicates or NULL ` +
-        `(${found.map((row) => row.dimension_key ?? "NULL").join(", ")}), which would multiply sales; ` +
+      `Cannot use the dimension ${name}: its key ${key} has duplicates or NULL ` +
+        `(${found.map((row) => row.dimension_key ?? "NULL").join(", ")}), which would multiply rows; ` +
         `correct the table ${name} and run again`,
     );
   }
-  return Object.fromEntries(names.map((name) => [name, `dimensions/${name}.parquet`]));
+  return Object.fromEntries(Object.keys(snapshot).map((name) => [name, `dimensions/${name}.parquet`]));
 }
 
-async function downloadAll(context: DownloadContext, found: readonly (ObjectVersion | ObjectTrouble)[]) {
-  const { config, store, runFolder, progress, telemetry, redactor, signal, log } = context;
+async function downloadAll(
+  context: DownloadContext,
+  found: readonly Delivered[],
+): Promise<SourceFile[]> {
+  const { runFolder, progress, telemetry, signal, log } = context;
   await Deno.mkdir(join(runFolder, "files"));
   using step = progress.step("downloading files", found.length);
-  const take = async (entry: ObjectVersion | ObjectTrouble, index: number): Promise<SourceFile> => {
-    const file = newFile(entry, index + 1);
-    if (file.status === null) {
-      const kind = classifyName(file.key.slice(config.prefixes.source.length));
-      if (kind === "unsupported") {
-        const detail = "the name ends neither in .csv nor in .csv.gz";
-        return { ...file, status: "rejected", reason: "unsupported_type", detail };
-      }
-      try {
-        const { id, key, etag, sizeBytes } = file;
-        const { maxFileBytes } = config.csv;
-        const order = { id, key, etag, sizeBytes, gzip: kind === "gzip", runFolder, maxFileBytes, signal };
-        Object.assign(file, await downloadFile(store, order));
-      } catch (error) {
-        if (!(error instanceof ObjectError)) throw error;
-        const detail = redactor.redact(error.message);
-        Object.assign(file, { status: "skipped", reason: error.problem, detail });
-      }
-    }
+  const take = async (delivered: Delivered, index: number) => {
+    const file = await takeFile(delivered, index + 1, context);
     if (file.status === "skipped") {
       log.warn("Skipping {key} tonight: {reason}", { key: file.key, reason: file.reason });
     }
@@ -170,78 +129,67 @@ async function downloadAll(context: DownloadContext, found: readonly (ObjectVers
   const outcomeOf = ({ reason, status }: SourceFile) => reason ?? status ?? "downloaded";
   return await pMap(
     found,
-    (entry, index) => telemetry.file("download file", entry.key, () => take(entry, index), outcomeOf),
+    (delivered, index) =>
+      telemetry.file("download file", delivered.entry.key, () => take(delivered, index), outcomeOf),
     { concurrency: CONCURRENCY, signal },
   );
 }
 
-function newFile(entry: ObjectVersion | ObjectTrouble, id: number): SourceFile {
-  const trouble = isVersion(entry) ? null : entry.problem;
-  const { etag, sizeBytes, lastModified } = isVersion(entry)
-    ? entry
-    : { etag: "", sizeBytes: 0, lastModified: "" };
-  return {
-    id,
-    key: entry.key,
-    etag,
-    sizeBytes,
-    lastModified,
-    sha256: null,
-    content: null,
-    original: null,
-    knownContent: false,
-    status: trouble === null ? null : "skipped",
-    reason: trouble,
-    detail: null,
-    rowsRead: 0,
-    rowsAccepted: 0,
-    rowsRejected: 0,
-    warnings: {},
-    rejects: {},
-    rejectsFile: null,
-  };
-}
-
-/** A file that was still being written while it was read: another size or time now than when it was listed. */
-async function skipChanged({ config, store, log }: DownloadContext, files: SourceFile[]): Promise<void> {
-  const now = new Map<string, ObjectVersion>();
-  for await (const page of store.list(config.prefixes.source)) {
-    for (const entry of page) if (isVersion(entry)) now.set(entry.key, entry);
+/** Downloads an object of a landing prefix, or says why not. */
+async function takeFile(
+  { entry, dataset, kind }: Delivered,
+  id: number,
+  { config, store, runFolder, redactor, signal }: DownloadContext,
+): Promise<SourceFile> {
+  if (!isVersion(entry)) {
+    const unread = newSourceFile(id, { key: entry.key, dataset, etag: "", sizeBytes: 0, lastModified: "" });
+    return skip(unread, entry.reason, null);
   }
-  for (const file of files) {
-    if (file.status === "skipped") continue;
-    const version = now.get(file.key);
-    if (version && identityOf(version) === identityOf(file)) continue;
-    file.status = "skipped";
-    file.reason = version ? "changed" : "vanished";
-    file.detail = version
-      ? "it was changed while it was downloaded"
-      : "it was deleted while it was downloaded";
-    log.warn("Skipping {key} tonight: {reason}", { key: file.key, reason: file.reason });
+  const file = newSourceFile(id, { ...entry, dataset });
+  if (kind === "unsupported") {
+    const detail = "the name ends neither in .csv nor in .csv.gz";
+    return reject(file, { reason: "unsupported_type", detail });
+  }
+  try {
+    const { key, etag, sizeBytes } = entry;
+    const { maxFileBytes } = config.csv;
+    const order = { id, key, etag, sizeBytes, gzip: kind === "gzip", runFolder, maxFileBytes, signal };
+    const { fault, ...copies } = await downloadFile(store, order);
+    const downloaded = withCopies(file, copies);
+    return fault ? reject(downloaded, fault) : downloaded;
+  } catch (error) {
+    if (!(error instanceof ObjectError)) throw error;
+    return skip(file, error.reason, redactor.redact(error.message));
   }
 }
 
 /**
- * Content that an earlier run accepted is not loaded again, unless a replay has put it back: two files may have had the
- * same faulty row. Twins of the same night are told apart by validate.
+ * Finds content that an earlier run has accepted, which is not loaded again, unless a replay has put it back: two files
+ * may have had the same faulty row. Twins of the same night are told apart by validate.
  */
-async function markKnownContent({ database, log }: DownloadContext, files: SourceFile[]): Promise<void> {
+async function findKnownContent(
+  { database, log }: DownloadContext,
+  files: readonly SourceFile[],
+): Promise<SourceFile[]> {
   const open = files.filter((file) => file.status === null);
-  const accepted = await database.acceptedContent(open.flatMap((file) => file.sha256 ?? []));
+  const accepted = new Set<string>();
+  for (const [dataset, files] of Map.groupBy(open, ({ dataset }) => dataset)) {
+    const known = await database.acceptedContent(dataset, files.flatMap(({ sha256 }) => sha256 ?? []));
+    for (const { key, sha256 } of files) if (sha256 !== null && known.has(sha256)) accepted.add(key);
+  }
   const knownKeys = await database.knownKeys(open.map((file) => file.key));
   const replayed = await database.newByLineage(
     open.flatMap(({ key, sha256 }) => sha256 === null ? [] : [{ key, sha256 }]),
   );
-  for (const file of open) {
-    if (replayed.has(file.key)) {
-      file.newByLineage = true;
-    } else if (file.sha256 !== null && accepted.has(file.sha256)) {
-      const detail = "an earlier run has accepted the same content";
-      Object.assign(file, { knownContent: true, status: "duplicate", reason: "same_content", detail });
-    } else if (knownKeys.has(file.key)) {
+  return files.map((file) => {
+    if (file.status !== null) return file;
+    if (replayed.has(file.key)) return withLineage(file);
+    if (accepted.has(file.key)) return duplicateOfEarlierRun(file);
+    if (knownKeys.has(file.key)) {
       log.info("{key} is known, with other content: it is taken as a new delivery", { key: file.key });
     }
-  }
+    return file;
+  });
 }
 
 if (import.meta.main) {

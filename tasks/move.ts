@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import type { RemoteContext } from "../lib/run/context.ts";
 import { drainMoves } from "../lib/run/moves.ts";
 
@@ -20,7 +20,7 @@ export async function move(context: RemoteContext): Promise<void> {
   if (manifest.work === "leftovers") {
     await database.finishRun(manifest.runId, manifest.recovered.length > 0 ? "recovered" : "nothing-to-do");
   }
-  log.info("Moved {done} source files, {open} stay pending", { done, open: open.length });
+  log.info("Moved {done} source files, {open} stay pending", { done, open });
 }
 
 if (import.meta.main) {

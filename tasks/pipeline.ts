@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import type { Session } from "../lib/command/session.ts";
 import { cleanup } from "./cleanup.ts";
 import { download } from "./download.ts";

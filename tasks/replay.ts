@@ -7,13 +7,19 @@
  *
  * @module
  */
-import { bindStore, checkBinding, checkRunsKnown } from "../lib/run/binding.ts";
-import { main, type Task } from "../lib/command/command.ts";
+import { bindStore, requireBinding, requireKnownRuns } from "../lib/run/binding.ts";
+import { main, type Task } from "../lib/command/main.ts";
 import type { BeginContext } from "../lib/run/context.ts";
 import type { Lease } from "../lib/run/lease.ts";
 import { drainMoves } from "../lib/run/moves.ts";
 import { type PublishContext, sweepStaging, writeCompletionRecords } from "../lib/run/publish.ts";
-import { checkSelection, parseSelection, planReplay, type Selection } from "../lib/replay/plan.ts";
+import {
+  parseSelection,
+  planReplay,
+  requireReason,
+  requireSelection,
+  type Selection,
+} from "../lib/replay/plan.ts";
 import { lineageOf, type Prepared, prepareParts, stageParts } from "../lib/replay/stage.ts";
 import {
   compactReplay,
@@ -23,21 +29,20 @@ import {
   summariseReplay,
 } from "../lib/replay/report.ts";
 
-const NO_TOTALS = { files: [], rowCount: 0, totalSales: "0.00" };
-
 /** Puts back what is selected; fills in the report as it goes. */
 export async function replay(
   selection: Selection,
   report: ReplayReport,
   context: BeginContext,
 ): Promise<void> {
-  const { config, runId, dryRun, workDir, store, database, log } = context;
+  const { config, model, runId, dryRun, workDir, store, database, log } = context;
+  requireReason(selection, model);
   Object.assign(report, { runId, dryRun });
   if (!dryRun) await database.prepare();
   const lease = dryRun ? null : await context.acquireLease();
-  await checkBinding(store, database, config.prefixes);
-  await checkRunsKnown(store, database, config.prefixes);
-  await checkSelection(database, selection);
+  await requireBinding(store, database, config.prefixes);
+  await requireKnownRuns(store, database, config.prefixes);
+  await requireSelection(database, selection);
   const publishing = lease && publishContext(lease, context);
   if (publishing) {
     await context.beginRun(publishing.lease.token);
@@ -90,8 +95,7 @@ async function commitReplay(
   await database.commit({
     runId,
     token: lease.token,
-    customerTotals: NO_TOTALS,
-    salesTotals: NO_TOTALS,
+    totals: [],
     incentivePercent: String(config.incentivePercent),
     ledger: [],
     moves,
@@ -117,8 +121,8 @@ export function replayTask(): Task {
       const selection = parseSelection(flags);
       return session.replay((context) => replay(selection, report, context));
     },
-    ending(failure) {
-      const summary = summariseReplay(report, failure);
+    ending(thrown) {
+      const summary = summariseReplay(report, thrown);
       return { summary, text: renderReplay(summary), compact: compactReplay(summary) };
     },
   };

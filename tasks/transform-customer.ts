@@ -1,32 +1,20 @@
 /**
- * Transform-customer: builds the customer mart and the customers' month totals.
+ * Transform-customer: builds the marts that the model has for this stage; in the shipped model the customer mart and the customers' month totals.
  *
  * Touches the run's folder only.
  *
  * @module
  */
-import { buildMart, buildTotals, nameInputs } from "../lib/run/build.ts";
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
+import { buildMarts } from "../lib/run/build.ts";
 import type { ComputeContext } from "../lib/run/context.ts";
-import martAudit from "./sql/audits/mart_equals_accepted.sql" with { type: "text" };
+import keyAudit from "./sql/audits/one_row_per_key.sql" with { type: "text" };
+import rowAudit from "./sql/audits/mart_equals_accepted.sql" with { type: "text" };
 import totalsAudit from "./sql/audits/totals_equal_accepted.sql" with { type: "text" };
-import customerDataMart from "./sql/customer_data_mart.sql" with { type: "text" };
-import customersDataMart from "./sql/customers_data_mart.sql" with { type: "text" };
 
-/** Fills in `marts.customer` and `totals.customer`; nothing where no row was accepted. */
+/** Fills in the stage's marts and totals; nothing if no row was accepted. */
 export async function transformCustomer(context: ComputeContext): Promise<void> {
-  if (!await nameInputs(context)) return;
-  const { marts, totals } = context.manifest;
-  marts.customer = await buildMart(
-    { name: "customer_data_mart", sql: customerDataMart, folder: "customer_data_mart" },
-    martAudit,
-    context,
-  );
-  totals.customer = await buildTotals(
-    { name: "customers_data_mart", sql: customersDataMart, folder: "customers_data_mart" },
-    totalsAudit,
-    context,
-  );
+  await buildMarts("transform-customer", { row: rowAudit, totals: totalsAudit, key: keyAudit }, context);
 }
 
 if (import.meta.main) {

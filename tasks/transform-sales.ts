@@ -1,44 +1,20 @@
 /**
- * Transform-sales: builds the sales mart, flat and partitioned, and the sales persons' month totals.
+ * Transform-sales: builds the marts that the model has for this stage; in the shipped model the sales mart, flat and partitioned, and the sales persons' month totals.
  *
  * Touches the run's folder only.
  *
  * @module
  */
-import { buildMart, buildTotals, nameInputs } from "../lib/run/build.ts";
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
+import { buildMarts } from "../lib/run/build.ts";
 import type { ComputeContext } from "../lib/run/context.ts";
-import martAudit from "./sql/audits/mart_equals_accepted.sql" with { type: "text" };
+import keyAudit from "./sql/audits/one_row_per_key.sql" with { type: "text" };
+import rowAudit from "./sql/audits/mart_equals_accepted.sql" with { type: "text" };
 import totalsAudit from "./sql/audits/totals_equal_accepted.sql" with { type: "text" };
-import salesDataMart from "./sql/sales_data_mart.sql" with { type: "text" };
-import salesPartitionedDataMart from "./sql/sales_partitioned_data_mart.sql" with { type: "text" };
-import salesTeamDataMart from "./sql/sales_team_data_mart.sql" with { type: "text" };
 
-/** Fills in `marts.sales`, `marts.salesPartitioned` and `totals.sales`; nothing where no row was accepted. */
+/** Fills in the stage's marts and totals; nothing if no row was accepted. */
 export async function transformSales(context: ComputeContext): Promise<void> {
-  if (!await nameInputs(context)) return;
-  const { marts, totals, runId } = context.manifest;
-  marts.sales = await buildMart(
-    { name: "sales_data_mart", sql: salesDataMart, folder: "sales_data_mart" },
-    martAudit,
-    context,
-  );
-  marts.salesPartitioned = await buildMart(
-    {
-      name: "sales_partitioned_data_mart",
-      sql: salesPartitionedDataMart,
-      folder: "sales_partitioned_data_mart",
-      fileName: `${runId}-{i}`,
-      partitionBy: ["sales_month", "store_id"],
-    },
-    martAudit,
-    context,
-  );
-  totals.sales = await buildTotals(
-    { name: "sales_team_data_mart", sql: salesTeamDataMart, folder: "sales_team_data_mart" },
-    totalsAudit,
-    context,
-  );
+  await buildMarts("transform-sales", { row: rowAudit, totals: totalsAudit, key: keyAudit }, context);
 }
 
 if (import.meta.main) {

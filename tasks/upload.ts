@@ -7,21 +7,17 @@
  *
  * @module
  */
-import { join } from "node:path";
-import { bindStore } from "../lib/run/binding.ts";
-import { main } from "../lib/command/command.ts";
-import type { RemoteContext } from "../lib/run/context.ts";
-import type { Totals } from "../lib/database/database.ts";
+import { main } from "../lib/command/main.ts";
 import { DataError } from "../lib/errors.ts";
+import { bindStore } from "../lib/run/binding.ts";
+import type { RemoteContext } from "../lib/run/context.ts";
 import { drainMoves } from "../lib/run/moves.ts";
-import {
-  archiveMoves,
-  ledgerEntries,
-  type PublishContext,
-  stageObjects,
-  sweepStaging,
-  writeCompletionRecords,
-} from "../lib/run/publish.ts";
+import { type PublishContext, sweepStaging, writeCompletionRecords } from "../lib/run/publish.ts";
+import { archiveMoves, ledgerEntries, runObjects, runTotals } from "../lib/run/published.ts";
+import { stageObjects } from "../lib/run/staging.ts";
+
+/** Objects that are staged at once. */
+const CONCURRENCY = 16;
 
 /** Publishes what earlier runs left, then this run. */
 export async function upload(context: RemoteContext): Promise<void> {
@@ -53,24 +49,21 @@ export async function upload(context: RemoteContext): Promise<void> {
     const { open } = await drainMoves("publish", publishing);
     await writeCompletionRecords(publishing);
     log.info("Run {runId} is published", { runId });
-    manifest.pendingMoves = open.length;
+    manifest.pendingMoves = open;
   }
 }
 
 async function commitRun(context: RemoteContext): Promise<void> {
-  const { manifest, runFolder, database, lease, log } = context;
-  const { runId, config, totals } = manifest;
-  const staged = await stageObjects(context);
-  const absolute = (part: Totals): Totals => ({
-    ...part,
-    files: part.files.map((file) => join(runFolder, file)),
-  });
+  const { manifest, runFolder, store, database, lease, log } = context;
+  const { runId, config } = manifest;
+  const { staging } = config.prefixes;
+  const objects = runObjects(manifest, store, runFolder);
+  const staged = await stageObjects(objects, CONCURRENCY, { ...context, runId, staging });
   await lease.hold("commit the run");
   await database.commit({
     runId,
     token: lease.token,
-    customerTotals: absolute(totals.customer),
-    salesTotals: absolute(totals.sales),
+    totals: runTotals(manifest, runFolder),
     incentivePercent: String(config.incentivePercent),
     ledger: ledgerEntries(manifest),
     moves: [...staged, ...archiveMoves(manifest)],

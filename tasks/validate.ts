@@ -1,68 +1,86 @@
 /**
- * Validate: checks every downloaded file against the contract. Accepted rows become the accepted_sales dataset, rejected
- * rows a CSV per file with line, reason and raw text.
+ * Validate: checks every downloaded file against the contract of its dataset. Accepted rows become Parquet, rejected rows
+ * a CSV per file with line, reason and raw text.
  *
  * Touches the run's folder only.
  *
  * @module
  */
 import { join } from "node:path";
-import { main } from "../lib/command/command.ts";
+import { main } from "../lib/command/main.ts";
 import type { ComputeContext } from "../lib/run/context.ts";
 import { checkFiles } from "../lib/contract/check.ts";
-import { joinWritten } from "../lib/contract/context.ts";
-import { nameWithin } from "../lib/engine/engine.ts";
+import { type CheckContext, joinWritten } from "../lib/contract/context.ts";
+import type { CheckSettings } from "../lib/contract/schema.ts";
+import { nameWithin, type Written } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
 import { writeRejectFiles } from "../lib/contract/reject_writer.ts";
 import rejectsCsv from "./sql/rejects.sql" with { type: "text" };
-import type { SourceFile } from "../lib/source_file.ts";
+import { duplicateOf, reset, type SourceFile, withRejectsFile } from "../lib/source_file.ts";
 
-/** Fills in what became of each file, and the accepted_sales dataset. */
+/** Fills in what became of each file, and the accepted rows of each dataset. */
 export async function validate(context: ComputeContext): Promise<void> {
   const { manifest, runFolder, engine, log } = context;
-  const { config, files } = manifest;
   for (const [name, file] of Object.entries(manifest.dimensions)) {
     await engine.nameParquet(name, [join(runFolder, file)]);
   }
-  const open = files.filter(needsCheck);
-  for (const file of open) reset(file);
+  manifest.files = manifest.files.map((file) => needsCheck(file) ? reset(file) : file);
+  const open = manifest.files.filter(needsCheck);
   using step = context.progress.step("validating files", open.length);
-  const check = { ...context, config, step };
-
-  // Twins: the first of each content decides. Where it is accepted the others are duplicates, else they are checked too.
-  const firsts = new Map<string, SourceFile>();
-  // What a replay put back is nobody's duplicate, and comes before a delivery of the same content.
-  const byLineage = open.filter((file) => file.newByLineage);
-  for (const file of [...byLineage, ...open]) {
-    if (!firsts.has(file.sha256 ?? "")) firsts.set(file.sha256 ?? "", file);
-  }
-  const isTwin = (file: SourceFile) => !file.newByLineage && firsts.get(file.sha256 ?? "") !== file;
-  const twins = open.filter(isTwin);
-  const first = await checkFiles(open.filter((file) => !isTwin(file)), "checked", check);
-  for (const twin of twins) {
-    const original = firsts.get(twin.sha256 ?? "");
-    if (original?.status !== "accepted" || original.rowsRead === 0) continue;
-    Object.assign(twin, {
-      status: "duplicate",
-      reason: "same_content",
-      detail: `the same content as ${original.key}`,
+  manifest.accepted = {};
+  for (const [dataset, files] of Map.groupBy(open, ({ dataset }) => dataset)) {
+    const contract = manifest.model.datasets[dataset]?.contract;
+    if (!contract) throw new Error(`the model has no dataset ${dataset}`);
+    const checked = await checkDataset(dataset, files, {
+      ...context,
+      config: { contract, csv: manifest.config.csv },
+      step,
     });
+    const decided = new Map(checked.files.map((file) => [file.id, file]));
+    manifest.files = manifest.files.map((file) => decided.get(file.id) ?? file);
+    const { rowCount, files: parts } = checked.accepted;
+    if (rowCount > 0) {
+      manifest.accepted[dataset] = { rowCount, files: parts.map((file) => nameWithin(runFolder, file)) };
+    }
+    assertCounts(checked.files, rowCount);
   }
-  const second = await checkFiles(twins.filter((twin) => twin.status === null), "checked-twins", check);
-
-  failOnUnknownKeys(context);
-  const { rowCount, files: parts } = joinWritten([first.accepted, second.accepted]);
-  manifest.accepted = { rowCount, files: parts.map((file) => nameWithin(runFolder, file)) };
-  await writeRejectFiles(
-    { files, rejects: joinWritten([first.rejects, second.rejects]), sql: rejectsCsv },
-    context,
-  );
-  assertCounts(files, rowCount);
   log.info("Validated {fileCount} files: {accepted} rows accepted, {rejected} rejected", {
     fileCount: open.length,
-    accepted: files.reduce((sum, file) => sum + file.rowsAccepted, 0),
-    rejected: files.reduce((sum, file) => sum + file.rowsRejected, 0),
+    accepted: manifest.files.reduce((sum, file) => sum + file.rowsAccepted, 0),
+    rejected: manifest.files.reduce((sum, file) => sum + file.rowsRejected, 0),
   });
+}
+
+/** Checks the files of one dataset; gives them as they are then, with their accepted rows. */
+async function checkDataset(
+  dataset: string,
+  files: readonly SourceFile[],
+  context: CheckContext,
+): Promise<{ files: SourceFile[]; accepted: Written }> {
+  // The first file of each content decides: if it is accepted its twins are duplicates, else they are checked too.
+  const { firsts, twins } = findTwins(files);
+  const first = await checkFiles(firsts, `checked/${dataset}`, context);
+  const decided = new Map(first.files.map((file) => [file.id, file]));
+  for (const { file, original: { id } } of twins) {
+    const original = decided.get(id);
+    if (original?.status !== "accepted" || original.rowsRead === 0) continue;
+    decided.set(file.id, duplicateOf(file, original));
+  }
+  const others = twins.map(({ file }) => file).filter(({ id }) => !decided.has(id));
+  const second = await checkFiles(others, `checked-twins/${dataset}`, context);
+  for (const file of second.files) decided.set(file.id, file);
+  const checked = files.map((file) => decided.get(file.id) ?? file);
+
+  failOnUnknownKeys(checked, context.config);
+  const rejects = joinWritten([first.rejects, second.rejects]);
+  const rejectFiles = await writeRejectFiles({ files: checked, rejects, sql: rejectsCsv }, context);
+  return {
+    files: checked.map((file) => {
+      const path = rejectFiles.get(file.id);
+      return path === undefined ? file : withRejectsFile(file, path);
+    }),
+    accepted: joinWritten([first.accepted, second.accepted]),
+  };
 }
 
 /** Whether validate decides what becomes of the file, also when it runs again. */
@@ -70,33 +88,42 @@ function needsCheck(file: SourceFile): boolean {
   return file.content !== null && file.status !== "skipped" && !file.knownContent;
 }
 
-function reset(file: SourceFile): void {
-  delete file.columns;
-  delete file.line;
-  Object.assign(file, {
-    status: null,
-    reason: null,
-    detail: null,
-    rejectsFile: null,
-    warnings: {},
-    rejects: {},
-  });
-  Object.assign(file, { rowsRead: 0, rowsAccepted: 0, rowsRejected: 0 });
+/** A file with the same content as one before it. */
+interface Twin {
+  readonly file: SourceFile;
+  readonly original: SourceFile;
 }
 
-/** With `unknownKeys: "fail"` a row that only lacks its dimension row stops the run: the dimension is at fault. */
-function failOnUnknownKeys({ manifest: { config, files } }: ComputeContext): void {
-  if (config.contract.unknownKeys !== "fail") return;
+/**
+ * Tells the first file of each content from the others. What a replay has put back is nobody's twin, and comes before a
+ * delivery of the same content.
+ */
+function findTwins(files: readonly SourceFile[]): { firsts: SourceFile[]; twins: Twin[] } {
+  const originals = new Map<string | null, SourceFile>();
+  const byLineage = files.filter((file) => file.newByLineage);
+  for (const file of [...byLineage, ...files]) {
+    if (!originals.has(file.sha256)) originals.set(file.sha256, file);
+  }
+  const firsts: SourceFile[] = [], twins: Twin[] = [];
   for (const file of files) {
-    const [reason, rowCount] = Object.entries(file.rejects).find(([name]) => name.startsWith("unknown_")) ??
-      [];
+    const original = originals.get(file.sha256) ?? file;
+    if (file.newByLineage || original === file) firsts.push(file);
+    else twins.push({ file, original });
+  }
+  return { firsts, twins };
+}
+
+/** Stops the run if `unknownKeys` is "fail" and a row lacks nothing but its dimension row: the dimension is at fault then. */
+function failOnUnknownKeys(files: readonly SourceFile[], { contract }: CheckSettings): void {
+  if (contract.unknownKeys !== "fail") return;
+  const unknown = new Set<string>(contract.keys.map(({ reason }) => reason));
+  for (const { key, rejects } of files) {
+    const reason = Object.keys(rejects).find((reason) => unknown.has(reason));
     if (reason === undefined) continue;
     throw new DataError(
       "unknown_key",
-      `Cannot publish: ${rowCount} rows of ${
-        JSON.stringify(file.key)
-      } have an ${reason} (contract.unknownKeys is "fail"); ` +
-        "add what is missing to the dimension and run again",
+      `Cannot publish: ${rejects[reason]} rows of ${JSON.stringify(key)} have an ${reason} ` +
+        '(contract.unknownKeys is "fail"); add what is missing to the dimension and run again',
     );
   }
 }

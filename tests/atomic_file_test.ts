@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { replaceFile, writeFileAtomic } from "../lib/atomic_file.ts";
 import { AccessError, UnavailableError } from "../lib/errors.ts";
+import { removeAtEnd } from "./support/ending.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
@@ -11,7 +12,7 @@ async function createFile() {
   const path = join(folder, "a.jsonc");
   await Deno.writeTextFile(path, "old");
   const names = async () => (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
-  return { folder, path, names, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+  return { folder, path, names, [Symbol.asyncDispose]: () => removeAtEnd(folder) };
 }
 
 /** Lets a function of the runtime fail. */

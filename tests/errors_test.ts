@@ -8,6 +8,7 @@ import {
   AccessError,
   ConfigError,
   DataError,
+  errorsIn,
   ExitCode,
   exitCodeOf,
   InterruptedError,
@@ -59,6 +60,23 @@ Deno.test("messageOf() tells the whole story, when an error has causes", () => {
     [null, "null"],
   ];
   for (const [thrown, message] of cases) assert.equal(messageOf(thrown), message);
+});
+
+Deno.test("errorsIn() gives what was thrown in its order, when closing fails too", () => {
+  const [work, first, second] = ["work", "first", "second"].map((message) => new Error(message));
+  try {
+    using stack = new DisposableStack();
+    stack.defer(() => {
+      throw second;
+    });
+    stack.defer(() => {
+      throw first;
+    });
+    throw work;
+  } catch (error) {
+    assert.deepEqual(errorsIn(error), [work, first, second]);
+  }
+  for (const thrown of [work, "text", undefined]) assert.deepEqual(errorsIn(thrown), [thrown]);
 });
 
 /** An error as Deno and Node throw it for a failed system call. */

@@ -8,52 +8,52 @@ import { ExitCode, UsageError } from "../errors.ts";
 import { LOG_FORMATS, type LogFormat } from "../output/lines.ts";
 import { LOG_LEVELS, type LogThreshold } from "../output/log.ts";
 
-/** Options besides those that every task has. */
+/** Names of the options that only some tasks have. */
 export type OptionName = "work-dir" | "run" | "dry-run" | "path" | "force" | "of-run" | "file" | "reason";
 
-/** What a task or an action is called and takes. */
+/** What a task or an action is called, and which options it takes. */
 export interface Usage {
-  /** As in `deno task NAME`, or what follows it. */
+  /** The task, as in `deno task NAME`, or the action, which follows it. */
   readonly name: string;
   /** One sentence for `--help`. */
   readonly description: string;
-  /** What it takes besides the common options. */
+  /** The options that it takes besides the common ones. */
   readonly options: readonly OptionName[];
-  /** It has a configuration of its own: no `--config`. */
+  /** Whether it has a configuration of its own, and takes no `--config`. */
   readonly ownConfig?: boolean;
-  /** Common options that it takes and has no use for; they are not in `--help`. */
+  /** The common options that it takes although it has no use for them; they are not in `--help`. */
   readonly ignores?: readonly ("config" | "log-level")[];
 }
 
-/** What was given. */
+/** The options that were given. */
 export interface Flags {
   /** The configuration file. */
   readonly config?: string;
-  /** In place of the configured one. */
+  /** A work dir in place of the configured one. */
   readonly workDir?: string;
-  /** In place of the newest one; for replay the one that rejected something. */
+  /** A run in place of the newest one; for replay the run that rejected something. */
   readonly run?: string;
-  /** A source file, by its whole key. */
+  /** The whole key of a source file. */
   readonly file?: string;
-  /** A code of the contract for what was rejected. */
+  /** The reason of a reject, as a code of the contract. */
   readonly reason?: string;
   /** A field of the configuration. */
   readonly path?: string;
-  /** Print a machine-readable summary on stdout. */
+  /** Whether a machine-readable summary is printed on standard output. */
   readonly json: boolean;
-  /** Change nothing. */
+  /** Whether nothing is to be changed. */
   readonly dryRun?: boolean;
-  /** Do it although it may show a secret. */
+  /** Whether a secret may be shown. */
   readonly force?: boolean;
-  /** Least level to log. */
+  /** The least level that is logged. */
   readonly logLevel: LogThreshold;
-  /** Of the lines on standard error; of a task that has no actions. */
+  /** The format of the lines on standard error; only tasks that have no actions take it. */
   readonly logFormat?: LogFormat;
   /** A file that gets the compact summary. */
   readonly terminationLog?: string;
 }
 
-/** What has to be known of the arguments before they are read, or where they cannot be. */
+/** How to write, which has to be known before the arguments are read, and if they are wrong. */
 export function outputOf(args: readonly string[]): { isJson: boolean; logFormat: LogFormat } {
   const given = args.find((arg, index) =>
     arg.startsWith("--log-format=") || args[index - 1] === "--log-format"
@@ -63,16 +63,16 @@ export function outputOf(args: readonly string[]): { isJson: boolean; logFormat:
 
 /** What a command line asks for. */
 export type Request<Name> =
-  /** `--help`, which has been printed. */
+  /** The text of `--help`, which has been printed. */
   | { readonly kind: "help" }
-  /** Which of the usages, and its flags. */
+  /** To run what this usage is of, with these flags. */
   | { readonly kind: "run"; readonly usage: Name; readonly flags: Flags };
 
 /**
  * Reads the arguments of a task.
  *
  * @param print Takes the text of `--help`.
- * @throws {UsageError} where they are wrong.
+ * @throws {UsageError} if they are wrong.
  */
 export function parseFlags<T extends Usage>(
   task: T,
@@ -94,7 +94,7 @@ export function parseFlags<T extends Usage>(
  * Reads the arguments of a task that has actions, of which the first argument names one.
  *
  * @param print Takes the text of `--help`.
- * @throws {UsageError} where they are wrong.
+ * @throws {UsageError} if they are wrong.
  */
 export function parseAction<T extends Usage>(
   task: Pick<Usage, "name" | "description"> & { readonly actions: readonly T[] },
@@ -164,7 +164,7 @@ const NO_SECRETS = "a secret comes from standard input, never from an argument";
 
 /** What is wrong, without any value that was given: somebody may have taken an argument for the place of a secret. */
 function faultOf({ code, message }: CommanderError): string {
-  // Of names that there are.
+  // A suggestion is a name that there is, and nothing that was given.
   const [suggestion = ""] = / \(Did you mean [^()]*\?\)$/.exec(message.replaceAll("\n", " ")) ?? [];
   switch (code) {
     case "commander.unknownOption": {

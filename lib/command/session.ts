@@ -1,16 +1,17 @@
 /**
- * One process's part in a run: opens what a stage needs, when it needs it, and gives it to the stage as its context.
+ * One process's part in a run: which run it is, its stages, and what each of them is given.
  *
  * Stages meet only through the manifest, the work dir, the store and the database, so a session may run all of them or
  * one.
  *
  * @module
  */
-import { resolve } from "node:path";
 import type { Config } from "../config/schema.ts";
-import { configFault, loadConfig, type LoadedConfig, loadWorkDir } from "../config/load.ts";
 import { configHash } from "../config/freeze.ts";
-import type { ConfigWorld, Environment } from "../config/values.ts";
+import { ConfigError, DataError } from "../errors.ts";
+import { personalColumns } from "../model/model.ts";
+import type { PersonalFields } from "../output/personal.ts";
+import type { Position } from "../output/position.ts";
 import type {
   BeginContext,
   ComputeContext,
@@ -19,10 +20,6 @@ import type {
   RemoteContext,
   StageContext,
 } from "../run/context.ts";
-import type { Database } from "../database/database.ts";
-import type { Engine } from "../engine/engine.ts";
-import { ConfigError, DataError } from "../errors.ts";
-import { Lease, type Monotonic } from "../run/lease.ts";
 import {
   type Manifest,
   noteStage,
@@ -31,56 +28,25 @@ import {
   type StageName,
   writeManifest,
 } from "../run/manifest.ts";
-import type { Position } from "../output/position.ts";
-import type { ObjectStore } from "../store/store.ts";
+import { newRunId, noteStart } from "../run/workdir.ts";
+import { databaseBackend } from "../database/open.ts";
+import { storeBackend } from "../store/open.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { newRunId, noteStart, runFolder, WorkDir } from "../run/workdir.ts";
-
-/** What the composition root puts in: the outside world. */
-export interface World {
-  /** The environment. */
-  readonly env: Environment;
-  /** The wall clock. */
-  readonly now: () => Date;
-  /** A clock that only goes forward. */
-  readonly monotonic: Monotonic;
-  /** A fresh random UUID. */
-  readonly newId: () => string;
-  /** For messages to whoever finds the work dir or the lease taken. */
-  readonly holder: string;
-  /** Called with the configuration before anything else is opened: the process may give up what that has no use for. */
-  giveUpRights(config: Config): void;
-  /** Opens the configured store. */
-  openStore(config: Config["store"], options: { signal: AbortSignal }): Promise<ObjectStore>;
-  /** Opens the configured database. */
-  openDatabase(
-    config: Config["database"],
-    options: { workDir: string; resources: Config["resources"]; readOnly: boolean; signal: AbortSignal },
-  ): Promise<Database>;
-  /** Opens an engine locked to the run's folder. */
-  openEngine(
-    options: { folder: string; resources: Config["resources"]; signal: AbortSignal },
-  ): Promise<Engine>;
-}
+import { type ResourceOptions, Resources } from "./resources.ts";
+import type { World } from "./world.ts";
 
 /** What the command line says. */
-export interface SessionOptions {
-  /** The configuration file. */
-  readonly configPath: string;
-  /** In place of the configured one. */
-  readonly workDir: string | null;
-  /** In place of the newest one. */
+export interface SessionOptions extends ResourceOptions {
+  /** A run in place of the newest one. */
   readonly runId: string | null;
-  /** Change nothing. */
-  readonly dryRun: boolean;
-  /** Whose lease it is, in place of the work dir's own id. */
-  readonly leaseOwner: string | null;
 }
 
 /** What every stage is given by the process. */
 export interface Surroundings extends StageContext, Pick<DownloadContext, "redactor"> {
   /** The session fills it in. */
   readonly position: Position;
+  /** Learns which columns of the model tell something about a person. */
+  readonly personal: PersonalFields;
   /** Traces and measures each stage. */
   readonly telemetry: Telemetry;
 }
@@ -92,36 +58,29 @@ type Traced = (part: () => Promise<void>) => Promise<void>;
 export class Session implements AsyncDisposable {
   /** The run's document; `null` until there is one. */
   manifest: Manifest | null = null;
+  #runFolder = "";
   readonly #options: SessionOptions;
   readonly #world: World;
+  readonly #resources: Resources;
   readonly #stage: StageContext & Pick<DownloadContext, "redactor">;
   readonly #position: Position;
   readonly #telemetry: Telemetry;
-  readonly #open = new AsyncDisposableStack();
-  #loaded: LoadedConfig | null = null;
-  #workDir: WorkDir | null = null;
-  #runFolder = "";
-  #engine: Engine | null = null;
-  #store: ObjectStore | null = null;
-  #database: Database | null = null;
-  #lease: Lease | null = null;
+  readonly #personal: PersonalFields;
 
   /** Opens nothing yet. */
-  constructor(
-    options: SessionOptions,
-    world: World,
-    { position, ...stage }: Surroundings,
-  ) {
+  constructor(options: SessionOptions, world: World, { position, ...stage }: Surroundings) {
     this.#options = options;
     this.#world = world;
+    this.#resources = new Resources(options, world, stage);
     this.#stage = stage;
     this.#position = position;
     this.#telemetry = stage.telemetry;
+    this.#personal = stage.personal;
   }
 
-  /** The effective configuration; `null` where no stage needed it. */
+  /** The effective configuration; `null` if no stage needed it. */
   get config(): Config | null {
-    return this.#loaded?.config ?? null;
+    return this.#resources.config;
   }
 
   /** A dry run changes nothing outside a temporary folder. */
@@ -132,12 +91,11 @@ export class Session implements AsyncDisposable {
   /** Begins a run with the stage that makes its manifest. */
   async download(stage: (context: DownloadContext) => Promise<Manifest>): Promise<void> {
     const { redactor } = this.#stage;
-    const configFaultOf: DownloadContext["configFault"] = (key, what) =>
-      configFault(this.#options.configPath, key, what);
     await this.#inStage("download", (traced) =>
       this.#begin(traced, async (begun) => {
-        const engine = await this.#openEngine(begun.config.resources);
-        this.manifest = await stage({ ...begun, redactor, configFault: configFaultOf, engine });
+        const engine = await this.#resources.openEngine(this.#runFolder, begun.config.resources);
+        const { fault: modelFault } = await this.#resources.loadModel();
+        this.manifest = await stage({ ...begun, redactor, modelFault, engine });
       }));
   }
 
@@ -149,22 +107,28 @@ export class Session implements AsyncDisposable {
 
   /** Opens what the beginning of a run needs, and makes its folder. */
   async #begin(traced: Traced, stage: (context: BeginContext) => Promise<void>): Promise<void> {
-    const { config, freeze } = await this.#loadConfig();
-    const workDir = this.dryRun ? null : await this.#lockWorkDir(config.workDir, config.lease.waitSeconds);
+    const { config, freeze } = await this.#resources.loadConfig();
+    const { model } = await this.#resources.loadModel();
+    const workDir = this.dryRun
+      ? null
+      : await this.#resources.lockWorkDir(config.workDir, config.lease.waitSeconds);
     const runId = newRunId(this.#world.now(), this.#world.newId);
     const frozen = freeze(runId);
     this.#position.runId = runId;
     const { log, progress, telemetry, signal } = this.#stage;
     await traced(async () => {
-      const store = await this.#openStore(config);
-      this.#runFolder = workDir ? await workDir.createRun(runId) : await this.#temporaryFolder();
-      const database = await this.#openDatabase(config, workDir?.path ?? this.#runFolder);
+      const store = await this.#resources.openStore(config);
+      this.#runFolder = workDir
+        ? await workDir.createRun(runId)
+        : await this.#resources.makeTemporaryFolder();
+      const database = await this.#resources.openDatabase(config, workDir?.path ?? this.#runFolder);
       await stage({
         log,
         progress,
         telemetry,
         signal,
         config,
+        model,
         frozen,
         runId,
         dryRun: this.dryRun,
@@ -172,14 +136,9 @@ export class Session implements AsyncDisposable {
         workDir,
         store,
         database,
-        acquireLease: async () => {
-          const owner = this.#options.leaseOwner ?? await workDir?.owner(this.#world.newId) ?? "";
-          const { holder, monotonic } = this.#world;
-          const options = { ...config.lease, monotonic, signal };
-          return this.#keep(await Lease.acquire(database, { owner, holder, runId }, options));
-        },
+        acquireLease: () => this.#resources.acquireLease(database, runId, config),
         beginRun: async (token) => {
-          const attempt = await database.beginRun({ runId, token, configHash: configHash(frozen) });
+          const attempt = await database.beginRun({ runId, token, configHash: configHash(frozen, model) });
           return this.#position.attempt = attempt;
         },
       });
@@ -194,7 +153,7 @@ export class Session implements AsyncDisposable {
       await traced(async () => {
         if (manifest.work !== "files") return this.#sayNothingToDo(name, manifest);
         requireStagesBefore(manifest, name);
-        const engine = await this.#openEngine(manifest.config.resources);
+        const engine = await this.#resources.openEngine(this.#runFolder, manifest.config.resources);
         await stage({ ...this.#stage, manifest, runFolder: this.#runFolder, engine });
       });
     });
@@ -204,7 +163,7 @@ export class Session implements AsyncDisposable {
   remote(name: "upload" | "move", stage: (context: RemoteContext) => Promise<void>): Promise<void> {
     return this.#underLease(name, async (context, config) => {
       const saveManifest = () => writeManifest(this.#runFolder, context.manifest);
-      await stage({ ...context, store: await this.#openStore(config), saveManifest });
+      await stage({ ...context, store: await this.#resources.openStore(config), saveManifest });
     });
   }
 
@@ -219,7 +178,7 @@ export class Session implements AsyncDisposable {
   ): Promise<void> {
     return this.#inStage(name, async (traced) => {
       const manifest = await this.#loadManifest(name);
-      const workDir = this.#workDir;
+      const { workDir } = this.#resources;
       if (manifest === null || workDir === null) return;
       await traced(async () => {
         if (manifest.work === "nothing") {
@@ -228,13 +187,10 @@ export class Session implements AsyncDisposable {
           return;
         }
         if (manifest.work === "files") requireStagesBefore(manifest, name);
-        const { config, freeze } = await this.#loadConfig();
-        requireSameStores(freeze(manifest.runId), manifest);
-        const database = await this.#openDatabase(config, workDir.path);
-        const { ttlSeconds } = config.lease;
-        const { monotonic } = this.#world;
-        this.#lease ??= await Lease.resume(database, manifest.token, { ttlSeconds, monotonic });
-        const lease = this.#keep(this.#lease);
+        const { config, freeze } = await this.#resources.loadConfig();
+        requireSamePlaces(freeze(manifest.runId), manifest);
+        const database = await this.#resources.openDatabase(config, workDir.path);
+        const lease = await this.#resources.resumeLease(database, manifest.token, config);
         await stage(
           { ...this.#stage, manifest, runFolder: this.#runFolder, workDir, database, lease },
           config,
@@ -248,25 +204,22 @@ export class Session implements AsyncDisposable {
   }
 
   /** Gives the lease back, if this session has it. */
-  async releaseLease(): Promise<void> {
-    await this.#lease?.release();
-    this.#lease = null;
+  releaseLease(): Promise<void> {
+    return this.#resources.releaseLease();
   }
 
   /** Closes everything that was opened, in the reverse order. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#open.disposeAsync();
+    await this.#resources[Symbol.asyncDispose]();
   }
 
   /**
-   * Does a stage's work, and notes that it is done. A stage that failed is still the one that the process is in.
+   * Does a stage's work, and notes that it is done. A stage that an error has ended is still the one that the process
+   * is in.
    *
    * @param work Is given what traces it.
    */
-  async #inStage(
-    name: StageName,
-    work: (traced: Traced) => Promise<void>,
-  ): Promise<void> {
+  async #inStage(name: StageName, work: (traced: Traced) => Promise<void>): Promise<void> {
     const task = this.#position.stage;
     const start = this.#world.now();
     const startedMs = this.#world.monotonic();
@@ -286,41 +239,27 @@ export class Session implements AsyncDisposable {
     if (present) await writeManifest(this.#runFolder, manifest);
   }
 
-  async #loadConfig(): Promise<LoadedConfig> {
-    if (this.#loaded === null) {
-      const { configPath, workDir } = this.#options;
-      const loaded = await loadConfig(configPath, this.#configWorld);
-      if (workDir !== null) loaded.config.workDir = resolve(workDir);
-      for (const [field, { source }] of loaded.origins) {
-        this.#stage.log.debug("Configuration: {field} comes from {source}", { field, source });
-      }
-      this.#world.giveUpRights(loaded.config);
-      this.#loaded = loaded;
-    }
-    return this.#loaded;
-  }
-
-  get #configWorld(): ConfigWorld {
-    return { env: this.#world.env, redactor: this.#stage.redactor };
-  }
-
-  /** The manifest of the run that a stage works on; `null` where cleanup finds nothing left to clean. */
+  /** The manifest of the run that a stage works on; `null` if cleanup finds nothing left to clean. */
   async #loadManifest(name: StageName): Promise<Manifest | null> {
-    const manifest = this.manifest ??= await this.#findManifest(name);
+    const manifest = this.manifest ?? await this.#findRun(name);
     if (manifest === null) return null;
-    const { runId, attempt } = manifest;
+    const { runId, attempt, model } = manifest;
+    this.#personal.add(personalColumns(model));
     Object.assign(this.#position, { runId, attempt: attempt + await noteStart(this.#runFolder, name) - 1 });
     return manifest;
   }
 
-  async #findManifest(name: StageName): Promise<Manifest | null> {
-    const { workDir: given, configPath, runId } = this.#options;
-    const path = given === null ? await loadWorkDir(configPath, this.#configWorld) : resolve(given);
-    const workDir = await this.#lockWorkDir(path, 0);
-    const manifest = runId === null
-      ? await this.#newestManifest(workDir)
-      : await readManifest(this.#runFolder = runFolder(path, runId));
-    if (manifest !== null) return manifest;
+  async #findRun(name: StageName): Promise<Manifest | null> {
+    const { runId } = this.#options;
+    const path = await this.#resources.workDirPath();
+    const workDir = await this.#resources.lockWorkDir(path, 0);
+    for (const id of runId === null ? (await workDir.runs()).reverse() : [runId]) {
+      const folder = workDir.runFolder(id);
+      const manifest = await readManifest(folder);
+      if (manifest === null || (runId === null && isOver(manifest))) continue;
+      this.#runFolder = folder;
+      return this.manifest = manifest;
+    }
     if (name === "cleanup" && runId === null) {
       this.#stage.log.info("cleanup: nothing to do, there is no run in {path}", { path });
       return null;
@@ -331,70 +270,14 @@ export class Session implements AsyncDisposable {
       `Cannot run ${name}: ${which} in ${path}, download has not run yet; run "deno task download" first`,
     );
   }
+}
 
-  /** The newest run that is not over yet. */
-  async #newestManifest(workDir: WorkDir): Promise<Manifest | null> {
-    for (const runId of (await workDir.runs()).reverse()) {
-      this.#runFolder = workDir.runFolder(runId);
-      const manifest = await readManifest(this.#runFolder);
-      if (manifest && !manifest.stages.some((stage) => stage.name === "cleanup")) return manifest;
-    }
-    return null;
-  }
-
-  async #lockWorkDir(path: string, waitSeconds: number): Promise<WorkDir> {
-    if (this.#workDir === null) {
-      const { signal } = this.#stage;
-      const holder = `${this.#world.holder} (since ${this.#world.now().toISOString()})`;
-      this.#workDir = this.#keep(await WorkDir.open(path, { holder, waitSeconds, signal }));
-    }
-    return this.#workDir;
-  }
-
-  async #temporaryFolder(): Promise<string> {
-    const folder = await Deno.makeTempDir({ prefix: "nightly-marts-" });
-    this.#open.defer(() => Deno.remove(folder, { recursive: true }));
-    return folder;
-  }
-
-  async #openEngine(resources: Config["resources"]): Promise<Engine> {
-    this.#engine ??= this.#open.use(
-      await this.#world.openEngine({ folder: this.#runFolder, resources, signal: this.#stage.signal }),
-    );
-    return this.#engine;
-  }
-
-  async #openStore(config: Config): Promise<ObjectStore> {
-    const { log, signal } = this.#stage;
-    if (config.store.kind === "s3" && this.#telemetry.tracesRequests) {
-      log.warn(
-        "Requests to S3 are traced with their URLs: set OTEL_TRACES_SAMPLER=parentbased_always_on to leave them out",
-      );
-    }
-    return this.#store ??= this.#open.use(await this.#world.openStore(config.store, { signal }));
-  }
-
-  async #openDatabase(config: Config, workDir: string): Promise<Database> {
-    const { signal } = this.#stage;
-    return this.#database ??= this.#open.use(
-      await this.#world.openDatabase(config.database, {
-        workDir,
-        resources: config.resources,
-        readOnly: this.dryRun,
-        signal,
-      }),
-    );
-  }
-
-  /** Disposes of a resource when the session closes. */
-  #keep<T extends Disposable>(resource: T): T {
-    if (resource instanceof Lease) this.#lease = resource;
-    return this.#open.use(resource);
-  }
+function isOver({ stages }: Manifest): boolean {
+  return stages.some(({ name }) => name === "cleanup");
 }
 
 /** A run keeps the store and the database that it began with; each stage may have an account of its own. */
-function requireSameStores(frozen: Config, manifest: Manifest): void {
+function requireSamePlaces(frozen: Config, manifest: Manifest): void {
   const now = placesOf(frozen), then = placesOf(manifest.config);
   for (const part of ["store", "database"] as const) {
     if (JSON.stringify(now[part]) === JSON.stringify(then[part])) continue;
@@ -406,6 +289,6 @@ function requireSameStores(frozen: Config, manifest: Manifest): void {
   }
 }
 
-function placesOf({ store, database }: Config): Pick<Config, "store" | "database"> {
-  return { store, database: database.kind === "mysql" ? { ...database, user: "" } : database };
+function placesOf({ store, database }: Config): { store: unknown; database: unknown } {
+  return { store: storeBackend(store).placeOf(store), database: databaseBackend(database).placeOf(database) };
 }

@@ -4,7 +4,14 @@
  *
  * @module
  */
-import { findNodeAtLocation, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
+import {
+  findNodeAtLocation,
+  getNodeValue,
+  type Node,
+  type ParseError,
+  parseTree,
+  printParseErrorCode,
+} from "jsonc-parser";
 import { resolve } from "node:path";
 import { ConfigError, messageOf } from "../errors.ts";
 import { decodeUtf8 } from "../text.ts";
@@ -12,41 +19,41 @@ import { decodeUtf8 } from "../text.ts";
 /** Where a value stands: the keys, and positions in arrays, that lead to it. */
 export type ValuePath = readonly (string | number)[];
 
-/** A value of the file, or a key with its value (`property`), and its place, as package `jsonc-parser` gives it. */
+/** A value of the file, or a key with its value (`property`), as package `jsonc-parser` gives it with its place. */
 export interface ValueNode {
-  /** What it is; the children of an object are properties, those of a property its key and its value. */
+  /** What kind of node it is. The children of an object are properties, those of a property its key and its value. */
   readonly type: "object" | "array" | "property" | "string" | "number" | "boolean" | "null";
-  /** Of a string, number or boolean. */
+  /** The value of a string, number or boolean. */
   readonly value?: unknown;
-  /** Where its text begins, in UTF-16 code units. */
+  /** The position at which the node's text begins, in UTF-16 code units. */
   readonly offset: number;
-  /** Of its text, in UTF-16 code units. */
+  /** The length of the node's text, in UTF-16 code units. */
   readonly length: number;
-  /** What it stands in. */
+  /** The node that this one is a child of; the root has none. */
   readonly parent?: ValueNode;
-  /** See `type`. */
+  /** The nodes that this one is made of; see `type`. */
   readonly children?: ValueNode[];
 }
 
-/** A parsed file with what is needed to point into it. */
+/** A parsed file, with what it takes to point into it. */
 export interface ConfigDocument {
-  /** Absolute. */
+  /** The file's absolute path. */
   readonly path: string;
-  /** As in the file. */
+  /** The file's whole text. */
   readonly text: string;
-  /** An object. */
+  /** The node of the whole file, an object. */
   readonly root: ValueNode;
 }
 
-/** A byte order mark, which some editors write; the parser takes it for a mistake. */
+/** A byte order mark, which some editors write and the parser does not know. */
 const BOM = /^\ufeff/;
 
 /**
  * Reads and parses a configuration file.
  *
- * @throws {ConfigError} where it cannot be read, is not UTF-8, not JSONC, is no object, or has a key twice.
+ * @throws {ConfigError} if it cannot be read, is not UTF-8, is not JSONC, is no object, or has a key twice.
  */
-export async function readDocument(path: string): Promise<ConfigDocument> {
+export async function readDocument(path: string, what = "the configuration"): Promise<ConfigDocument> {
   const full = resolve(path);
   let bytes: Uint8Array;
   try {
@@ -54,7 +61,11 @@ export async function readDocument(path: string): Promise<ConfigDocument> {
   } catch (cause) {
     throw new ConfigError(
       "config_unreadable",
-      `Cannot read the configuration ${full}; name another with --config FILE or ETL_CONFIG`,
+      `Cannot read ${what} ${full}; ${
+        what === "the configuration"
+          ? "name another with --config FILE or ETL_CONFIG"
+          : '"model" names it in the configuration'
+      }`,
       { cause },
     );
   }
@@ -66,11 +77,12 @@ export async function readDocument(path: string): Promise<ConfigDocument> {
 /**
  * Parses the text of a configuration file.
  *
- * @param path Absolute, for messages.
- * @throws {ConfigError} where it is not JSONC, is no object, or has a key twice.
+ * @param path The file's absolute path, for messages.
+ * @throws {ConfigError} if it is not JSONC, is no object, or has a key twice.
  */
 export function parseDocument(path: string, text: string): ConfigDocument {
   const errors: ParseError[] = [];
+  // A blank in the mark's place leaves every position as it is in the file.
   const root = parseTree(text.replace(BOM, " "), errors, { allowTrailingComma: true });
   const [first] = errors;
   if (first || root?.type !== "object") {
@@ -79,11 +91,12 @@ export function parseDocument(path: string, text: string): ConfigDocument {
     throw new ConfigError("invalid_config", `${where}: not valid JSONC: ${what}`);
   }
   const document: ConfigDocument = { path, text, root: root as ValueNode };
-  rejectRepeatedKeys(document, document.root);
+  requireUniqueKeys(document, document.root);
   return document;
 }
 
-function rejectRepeatedKeys(document: ConfigDocument, node: ValueNode): void {
+/** JSON takes the last of two equal keys in silence; who wrote the first believes that it counts. */
+function requireUniqueKeys(document: ConfigDocument, node: ValueNode): void {
   const seen = new Set<unknown>();
   for (const child of node.children ?? []) {
     const key = child.type === "property" ? child.children?.[0] : undefined;
@@ -92,11 +105,11 @@ function rejectRepeatedKeys(document: ConfigDocument, node: ValueNode): void {
       throw new ConfigError("invalid_config", `${where}: ${key.value}: given twice`);
     }
     if (key) seen.add(key.value);
-    rejectRepeatedKeys(document, child);
+    requireUniqueKeys(document, child);
   }
 }
 
-/** All strings of a document that are values, with their paths. */
+/** All strings of a document that are values (not keys), each with its path. */
 export function* stringsOf(
   node: ValueNode,
   path: ValuePath = [],
@@ -109,13 +122,23 @@ export function* stringsOf(
   }
 }
 
-/** The node of a value, `undefined` where the file does not have it. */
+/** The values of a node, as JSON has them. */
+export function valuesOf(node: ValueNode): unknown {
+  return getNodeValue(node as Node);
+}
+
+/** The node of a value; `undefined` if the file does not have it. */
 export function findValue({ root }: ConfigDocument, path: ValuePath): ValueNode | undefined {
   return findNodeAtLocation(root as Node, [...path]) as ValueNode | undefined;
 }
 
-/** The error for a value, with file, line and key; `what` and the cause must not tell a value that may be secret. */
-export function problem(
+/**
+ * The error for a fault of a value, with file, line and key. If the file does not have the value, the line is that of
+ * what it would stand in.
+ *
+ * @param what The fault in words, which tell no value that may be secret; nor may the cause.
+ */
+export function errorAt(
   document: ConfigDocument,
   path: ValuePath,
   what: string,
@@ -125,11 +148,13 @@ export function problem(
   for (let depth = path.length; depth >= 0 && !node; depth--) {
     node = findValue(document, path.slice(0, depth));
   }
+  // The node's parent is the property, which begins where its key does.
   const where = `${document.path}:${lineAt(document.text, (node?.parent ?? node)?.offset ?? 0)}`;
-  const reason = cause === undefined ? what : `${what} (${messageOf(cause)})`;
-  return new ConfigError("invalid_config", `${where}: ${path.join(".") || "configuration"}: ${reason}`);
+  const fault = cause === undefined ? what : `${what} (${messageOf(cause)})`;
+  return new ConfigError("invalid_config", `${where}: ${path.join(".") || "configuration"}: ${fault}`);
 }
 
+/** The line of a position, from 1. */
 function lineAt(text: string, offset: number): number {
   return text.slice(0, offset).split("\n").length;
 }

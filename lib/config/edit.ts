@@ -1,12 +1,13 @@
 /**
- * Changes encrypted values in a configuration file, and nothing else of it: comments and layout stay, and the file is
- * the old or the new one at every moment. What somebody else changes meanwhile is never lost: then nothing is written.
+ * Changes encrypted values in a configuration file, and nothing else of it. Comments and layout stay, and the file is
+ * the old or the new one at every moment. If somebody else changes it meanwhile, nothing is written, and their change
+ * stays.
  *
  * @module
  */
 import { applyEdits } from "jsonc-parser";
 import { replaceFile } from "../atomic_file.ts";
-import { type ConfigDocument, findValue, problem, readDocument, stringsOf } from "./document.ts";
+import { type ConfigDocument, errorAt, findValue, readDocument, stringsOf } from "./document.ts";
 import { faultsOf } from "./fit.ts";
 import { putString } from "./insert.ts";
 import { type ConfigWorld, readKeys, SET_A_KEY } from "./values.ts";
@@ -20,19 +21,19 @@ import {
 } from "../secrets/encryption.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 
-/** What encrypting needs besides the file. */
+/** What it takes to encrypt, besides the file. */
 export interface EncryptionWorld extends ConfigWorld {
-  /** For IVs. */
+  /** Makes the IVs. */
   readonly randomBytes: RandomBytes;
 }
 
 /**
  * Encrypts a value under the first key and writes it into a field of the file.
  *
- * @param field As `database.password`; put in where the file does not have it.
- * @param readValue Called once everything but the value is known to be right.
- * @throws {UsageError} where the configuration has no such field, or the value does not suit it.
- * @throws {ConfigError} where the file or a key is not right.
+ * @param field A field such as `database.password`; put in if the file does not have it.
+ * @param readValue Reads the value; called once everything else is known to be right.
+ * @throws {UsageError} if the configuration has no such field, or the value does not suit it.
+ * @throws {ConfigError} if the file or a key is not right.
  */
 export async function encryptField(
   configPath: string,
@@ -55,25 +56,25 @@ export async function encryptField(
 }
 
 /**
- * Decrypts the value of one field; the others are not looked at.
+ * Decrypts the value of one field, without a look at the others.
  *
- * @throws {ConfigError} where the field is not there, not encrypted, or does not decrypt.
+ * @throws {ConfigError} if the field is not there, is not encrypted, or does not decrypt.
  */
 export async function decryptField(configPath: string, field: string, world: ConfigWorld): Promise<string> {
   const document = await readDocument(configPath);
   const path = field.split(".");
   const text = findValue(document, path)?.value;
   if (typeof text !== "string" || !text.startsWith(ENCRYPTED_PREFIX)) {
-    throw problem(document, path, text === undefined ? "is not in the file" : "is not encrypted in the file");
+    throw errorAt(document, path, text === undefined ? "is not in the file" : "is not encrypted in the file");
   }
   return (await decrypt(document, path, text, await requireKeys(world))).value;
 }
 
 /**
- * Encrypts every value of the file that is not under the first key anew, under that.
+ * Encrypts anew, under the first key, every value of the file that is under another.
  *
  * @returns The paths of those values, and how many encrypted values there are in all.
- * @throws {ConfigError} where a value does not decrypt with any key; nothing is changed then.
+ * @throws {ConfigError} if a value does not decrypt with any key; nothing is changed then.
  */
 export async function rotateValues(
   configPath: string,
@@ -120,13 +121,13 @@ async function decrypt(
   try {
     return await decryptValue(text, { path: path.join("."), keys });
   } catch (error) {
-    throw error instanceof DecryptionError ? problem(document, path, error.message) : error;
+    throw error instanceof DecryptionError ? errorAt(document, path, error.message) : error;
   }
 }
 
-/** Replaces the file that was read; through a symlink, which stays one. */
+/** Replaces the file that was read, through a symlink, which stays one. */
 async function replace({ path, text }: ConfigDocument, changed: string): Promise<void> {
-  // Of one that is gone there is no real path: then its own is as good for the message.
+  // A file that is gone has no real path; its own is as good for the message then.
   const file = await Deno.realPath(path).catch(() => path);
   const encoder = new TextEncoder();
   await replaceFile(file, { before: encoder.encode(text), after: encoder.encode(changed) });

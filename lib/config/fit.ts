@@ -1,8 +1,8 @@
 /**
- * Whether a value suits a field of a configuration file, before it is written into it.
+ * Whether a value suits a field of a configuration file, which is asked before it is written there.
  *
- * The file is looked at as it stands, so that its other values may refer to an environment that is not there: what was
- * wrong with them before is not this value's fault.
+ * The file is looked at as it stands, and its other values may refer to an environment that is not there: what was
+ * wrong with them before is no fault of this value.
  *
  * @module
  */
@@ -12,15 +12,15 @@ import { putString } from "./insert.ts";
 import { configSchema } from "./schema.ts";
 import { REDACTED } from "../secrets/secret.ts";
 
-/** Why a value cannot stand in a field. */
+/** What keeps a value from standing in a field. */
 export interface FieldFault {
-  /** In words that follow the field's name; without the value. */
+  /** The fault in words that follow the field's name and do not tell the value. */
   readonly message: string;
-  /** No string at all can stand there. */
+  /** Whether no string at all can stand there. */
   readonly ofName: boolean;
 }
 
-/** What would be wrong with a file that has a string in a field; what is only missing still may be added later. */
+/** The faults of the file once it has a string in a field. What is still missing is none: it may be added later. */
 export function faultsOf(document: ConfigDocument, path: readonly string[], value: string): FieldFault[] {
   const text = path[0] === "$schema" ? null : putString(document, path, value);
   if (text === null) {
@@ -33,38 +33,45 @@ export function faultsOf(document: ConfigDocument, path: readonly string[], valu
     const at = issue.path.map(String);
     const names = issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...at, key]) : [at];
     const isOwn = names.some((name) => isWithin(path, name));
+    // A key that is not known, but not this one, was in the file before.
     if (issue.code === "unrecognized_keys") {
       return isOwn ? [{ message: noSuchField(document, path), ofName: true }] : [];
     }
     const isWhole = at.length === path.length && isOwn;
+    // A fault that another value had before is not this one's, nor that one is missing; a new one elsewhere is.
     if (!isWhole && (known.has(identityOf(issue)) || !findValue(changed, at))) return [];
     const isType = isOwn && issue.code === "invalid_type";
+    // The path leads through a value that is no object.
     if (isType && !isWhole) return [{ message: noSuchField(document, path), ofName: true }];
+    // Some messages quote the value.
     const message = issue.message.replaceAll(JSON.stringify(value), `"${REDACTED}"`);
     return [{ message: isWhole ? message : `${at.join(".")}: ${message}`, ofName: isType }];
   });
 }
 
+/** What the schema says of a file, without resolving its values. */
 function issuesOf({ root }: ConfigDocument): z.core.$ZodIssue[] {
   return configSchema.safeParse(plainValue(root)).error?.issues ?? [];
 }
 
+/** The same text for an issue of the file before and after the change. */
 function identityOf({ path, message }: z.core.$ZodIssue): string {
   return JSON.stringify([path.map(String), message]);
 }
 
-/** Whether a path is another one or leads through it. */
+/** Whether a path is `outer` itself or leads through it. */
 function isWithin(path: readonly string[], outer: readonly string[]): boolean {
   return outer.every((part, i) => part === path[i]);
 }
 
-/** Store and database have other fields with each kind. */
+/** Says that there is no such field, and with which kind: a store or database of another kind has other fields. */
 function noSuchField(document: ConfigDocument, [section = ""]: readonly string[]): string {
   const kind = findValue(document, [section, "kind"])?.value;
   const where = typeof kind === "string" ? ` where ${section}.kind is "${kind}", as in ${document.path}` : "";
   return `there is no such field${where}`;
 }
 
+/** The value of a node as `JSON.parse` gives it. */
 function plainValue(node: ValueNode): unknown {
   if (node.type === "array") return (node.children ?? []).map(plainValue);
   if (node.type !== "object") return node.value;

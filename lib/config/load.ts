@@ -7,35 +7,30 @@
  */
 import { dirname, resolve } from "node:path";
 import type { z } from "zod";
-import { type ConfigDocument, findValue, problem, readDocument } from "./document.ts";
-import { type Config, configSchema, SECRET_FIELDS } from "./schema.ts";
-import { freezeConfig, valueAt } from "./freeze.ts";
+import { type ConfigDocument, errorAt, findValue, readDocument } from "./document.ts";
+import { type Config, configSchema, pathFields, SECRET_FIELDS } from "./schema.ts";
+import { freezeConfig, setValueAt, valueAt } from "./freeze.ts";
 import { type ConfigWorld, resolveValues, type ValueOrigin } from "./values.ts";
 import { ConfigError } from "../errors.ts";
 import type { Redactor } from "../secrets/redactor.ts";
+import { storeBackend } from "../store/open.ts";
 
 /** A configuration that was read and checked. */
 export interface LoadedConfig {
   /** The effective configuration. */
   readonly config: Config;
-  /** The same without its secrets, as the manifest of a run keeps it; see {@linkcode freezeConfig}. */
+  /** Gives the configuration without its secrets, for the manifest of a run; see {@linkcode freezeConfig}. */
   freeze(runId: string): Config;
-  /** Where each value that the file gives came from, by its path, its parts joined with dots. */
+  /** The file as it was written. */
+  readonly document: ConfigDocument;
+  /** The origin of each value that the file gives, by its path, such as `database.password`. */
   readonly origins: ReadonlyMap<string, ValueOrigin>;
 }
-
-/** Where the AWS default chain finds secrets in the environment (AWS SDKs reference guide, "Settings reference"). */
-const AWS_SECRETS = [
-  "AWS_ACCESS_KEY_ID",
-  "AWS_SECRET_ACCESS_KEY",
-  "AWS_SESSION_TOKEN",
-  "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-];
 
 /**
  * Loads and checks a configuration file.
  *
- * @throws {ConfigError} for anything wrong in it, with file, line and key.
+ * @throws {ConfigError} for every fault in it, with file, line and key.
  */
 export async function loadConfig(path: string, world: ConfigWorld): Promise<LoadedConfig> {
   const document = await readDocument(path);
@@ -47,39 +42,38 @@ export async function loadConfig(path: string, world: ConfigWorld): Promise<Load
     throw new ConfigError("invalid_config", lines.join("\n"));
   }
   const { $schema: _, ...config } = parsed.data;
-  const { store, database } = config;
   const base = dirname(document.path);
   config.workDir = resolve(base, config.workDir);
-  if (store.kind === "folder") store.path = resolve(base, store.path);
-  if (database.kind === "duckdb") database.path = resolve(base, database.path);
-  if (database.kind === "mysql" && database.tls?.caFile) {
-    database.tls.caFile = resolve(base, database.tls.caFile);
+  if (config.model !== undefined) config.model = resolve(base, config.model);
+  for (const field of pathFields(config, "paths")) {
+    const given = valueAt(config, field);
+    if (typeof given === "string") setValueAt(config, field, resolve(base, given));
   }
-  if (store.kind === "s3" && store.credentials === undefined) addAwsSecrets(world);
+  for (const name of storeBackend(config.store).secretVariables(config.store)) addVariable(name, world);
   const encrypted = [...origins].flatMap(([path, { keyIndex }]) => keyIndex === undefined ? [] : path);
   addDerivedSecrets(config, encrypted, world.redactor);
-  return { config, freeze: (runId) => freezeConfig(config, { encrypted, runId }), origins };
+  return { config, document, freeze: (runId) => freezeConfig(config, { encrypted, runId }), origins };
 }
 
 /**
- * The work dir that a configuration file names, and nothing else of it: a compute stage needs no more, and no secret.
+ * Reads the work dir that a configuration file names, and nothing else: a compute stage needs no more, and no secret.
  *
- * @throws {ConfigError} where the file cannot be read or the key is not a string.
+ * @throws {ConfigError} if the file cannot be read or the key is not a string.
  */
 export async function loadWorkDir(path: string, world: ConfigWorld): Promise<string> {
   const document = await readDocument(path);
   const node = findValue(document, ["workDir"]);
   const given = node ? (await resolveValues(document, node, world, ["workDir"])).given : "../data/work";
-  if (typeof given !== "string" || given === "") throw problem(document, ["workDir"], "must be a path");
+  if (typeof given !== "string" || given === "") throw errorAt(document, ["workDir"], "must be a path");
   return resolve(dirname(document.path), given);
 }
 
-/** The error for a value that only turns out to be wrong when it is used, with file, line and key. */
+/** The error for a value whose fault shows only once it is used, with file, line and key. */
 export async function configFault(path: string, key: readonly string[], what: string): Promise<ConfigError> {
-  return problem(await readDocument(path), key, what);
+  return errorAt(await readDocument(path), key, what);
 }
 
-/** Before anything is checked: what fails is reported, and must be known to be secret by then. */
+/** Makes secrets known before anything is checked: a fault's message may tell a value. */
 function addSecrets(given: unknown, redactor: Redactor): void {
   for (const path of SECRET_FIELDS) {
     const value = valueAt(given, path);
@@ -87,7 +81,7 @@ function addSecrets(given: unknown, redactor: Redactor): void {
   }
 }
 
-/** What encrypted values become in use: absolute paths, and a host without its URL. */
+/** Makes known what encrypted values become in use: absolute paths, and a host without its URL. */
 function addDerivedSecrets(config: Config, encrypted: readonly string[], redactor: Redactor): void {
   for (const path of encrypted) {
     const value = valueAt(config, path);
@@ -101,25 +95,29 @@ function addDerivedSecrets(config: Config, encrypted: readonly string[], redacto
   }
 }
 
-function addAwsSecrets({ env, redactor }: ConfigWorld): void {
-  for (const name of AWS_SECRETS) {
-    try {
-      redactor.add(env(name) ?? "");
-    } catch {
-      // May not be read: then nobody else in this process can read it either.
-    }
+/** Makes a secret known that the store reads by itself. */
+function addVariable(name: string, { env, redactor }: ConfigWorld): void {
+  try {
+    redactor.add(env(name) ?? "");
+  } catch {
+    // The process may not read it, so that nothing in it can tell it either.
   }
 }
 
-function describeIssue(document: ConfigDocument, issue: z.core.$ZodIssue): string[] {
+/**
+ * The lines that say what the schema says, one for each key that is not known.
+ *
+ * @internal
+ */
+export function describeIssue(document: ConfigDocument, issue: z.ZodError["issues"][number]): string[] {
   const path = issue.path.filter((part) => typeof part !== "symbol");
   if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => problem(document, [...path, key], "unknown key").message);
+    return issue.keys.map((key) => errorAt(document, [...path, key], "unknown key").message);
   }
-  // A union or record hides what is wrong behind "invalid"; the inner issue says it.
+  // A record says no more than "invalid" of a key; the issue within says why.
   if (issue.code === "invalid_key") {
     const inner = issue.issues[0]?.message ?? issue.message;
-    return [problem(document, path, inner).message];
+    return [errorAt(document, path, inner).message];
   }
-  return [problem(document, path, issue.message).message];
+  return [errorAt(document, path, issue.message).message];
 }

@@ -1,88 +1,50 @@
 /**
- * The shape of a configuration file: its keys, defaults and limits. `config/schema.json` is generated from it, for
- * editors.
+ * The shape of a configuration file: its keys, defaults and limits. `config/schema.json` is made from it, for editors.
  *
  * @module
  */
-import { isIP } from "node:net";
 import { z } from "zod";
-import { contractSchema, csvSchema } from "../contract/schema.ts";
-import { usesTls } from "../database/mysql/tls.ts";
-import { Secret } from "../secrets/secret.ts";
+import { contractSettingsSchema, csvSchema } from "../contract/schema.ts";
+import { databaseSchema } from "../database/config.ts";
+import { DATABASE_SECRETS, databaseBackend } from "../database/open.ts";
+import { storeSchema } from "../store/config.ts";
+import { STORE_SECRETS, storeBackend } from "../store/open.ts";
 
 const text = z.string().min(1);
 
-/** A field that is secret by itself; each is in {@linkcode SECRET_FIELDS} too. */
-const secret = (given: z.ZodString) => given.transform((value) => new Secret(value));
-
 /** The fields that are secrets by themselves, wherever their values come from. */
-export const SECRET_FIELDS = [
-  "store.credentials.accessKeyId",
-  "store.credentials.secretAccessKey",
-  "store.credentials.sessionToken",
-  "database.password",
-] as const;
+export const SECRET_FIELDS: readonly string[] = [
+  ...STORE_SECRETS.map((field) => `store.${field}`),
+  ...DATABASE_SECRETS.map((field) => `database.${field}`),
+];
 
-const endpoint = z.url({ protocol: /^https?$/, abort: true }).refine((url) => {
-  const { username, password, search, hash } = new URL(url);
-  return username + password + search + hash === "";
-}, "must be scheme, host and port only; accounts go into store.credentials");
-
-const folderStore = z.strictObject({
-  kind: z.literal("folder"),
-  path: text.describe("Folder that holds the objects, relative to this file."),
-});
-
-const s3Store = z.strictObject({
-  kind: z.literal("s3"),
-  bucket: text,
-  region: text.optional(),
-  endpoint: endpoint.optional().describe("For S3-compatible servers."),
-  forcePathStyle: z.boolean().default(false),
-  credentials: z.strictObject({
-    accessKeyId: secret(text),
-    secretAccessKey: secret(text),
-    sessionToken: secret(text).optional(),
-  }).optional().describe("Left out: the AWS default chain (environment, profile, IRSA, Pod Identity)."),
-});
-
-const duckdbDatabase = z.strictObject({
-  kind: z.literal("duckdb"),
-  path: text.describe("DuckDB file, relative to this file."),
-});
-
-const mysqlDatabase = z.strictObject({
-  kind: z.literal("mysql"),
-  host: text,
-  port: z.int().min(1).max(65535).default(3306),
-  database: text,
-  user: text,
-  password: secret(z.string()),
-  tls: z.strictObject({ mode: z.enum(["required", "off"]), caFile: text.optional() }).optional()
-    .describe("Left out: required, except for loopback hosts: off."),
-}).refine(({ host, tls }) => !usesTls(host, tls?.mode) || isIP(host) === 0, {
-  path: ["host"],
-  // The driver checks names only, and would take any certificate of a known authority for that of an address.
-  error: "must be a name, not an address, for TLS to check the certificate",
-});
-
-const prefix = z.string().regex(
+/**
+ * Where something is in the store.
+ *
+ * @internal
+ */
+export const prefixSchema = z.string().regex(
   /^(?!\.{1,2}\/)[^/\0]+\/(?:(?!\.{1,2}\/)[^/\0]+\/)*$/,
   'must end in "/" and have no empty, "." or ".." segment',
 );
 
+const modelPrefix = prefixSchema.optional().describe("Left out: the model's.");
+
 const prefixes = z.strictObject({
-  source: prefix.default("sales_data/"),
-  processed: prefix.default("sales_data_processed/"),
-  error: prefix.default("sales_data_error/"),
-  customerMart: prefix.default("customer_data_mart/"),
-  salesMart: prefix.default("sales_data_mart/"),
-  salesPartitionedMart: prefix.default("sales_partitioned_data_mart/"),
-  acceptedSales: prefix.default("accepted_sales/"),
-  staging: prefix.default("_staging/"),
-  runs: prefix.default("_runs/"),
+  source: modelPrefix,
+  processed: modelPrefix,
+  error: modelPrefix,
+  customerMart: modelPrefix,
+  salesMart: modelPrefix,
+  salesPartitionedMart: modelPrefix,
+  acceptedSales: modelPrefix,
+  staging: prefixSchema.default("_staging/"),
+  runs: prefixSchema.default("_runs/"),
 }).superRefine((given, issues) => {
-  const all = Object.entries(given);
+  // Those that are the model's are compared with it, and with these, when the model is loaded.
+  const all = Object.entries(given).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const]
+  );
   for (const [name, value] of all) {
     const outer = all.find(([other, held]) => other !== name && held !== "" && value.startsWith(held));
     if (!outer) continue;
@@ -101,11 +63,14 @@ const prefixes = z.strictObject({
  */
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
-  store: z.discriminatedUnion("kind", [folderStore, s3Store]),
-  database: z.discriminatedUnion("kind", [duckdbDatabase, mysqlDatabase]),
+  store: storeSchema,
+  database: databaseSchema,
   workDir: text.default("../data/work"),
+  model: text.optional().describe(
+    "Dimensions, datasets and marts, relative to this file. Left out: the shipped model.",
+  ),
   prefixes: prefixes.prefault({}),
-  contract: contractSchema.prefault({}),
+  contract: contractSettingsSchema.prefault({}),
   csv: csvSchema.prefault({}),
   lease: z.strictObject({
     ttlSeconds: z.int().min(1).default(900),
@@ -123,6 +88,7 @@ export const configSchema = z.strictObject({
 }).superRefine((given, issues) => {
   const { delimiter, quote } = given.csv;
   for (const name of ["delimiter", "quote"] as const) {
+    // A value with such a mark in it could not be told from two fields, or from a quoted one.
     if (/[A-Za-z0-9.+\- ]/.test(name === "delimiter" ? delimiter : quote)) {
       issues.addIssue({
         code: "custom",
@@ -133,12 +99,20 @@ export const configSchema = z.strictObject({
   }
 });
 
-/** A configuration as the stages see it: every default filled in, paths absolute. */
+/** A configuration as the stages see it: with every default, and with absolute paths. */
 export type Config = Omit<ReturnType<typeof configSchema.parse>, "$schema">;
-/** Where things are in the store; each ends in a slash. */
+/** Where the pipeline's own things, and the shipped model's, are in the store; each ends in a slash. */
 export type Prefixes = Config["prefixes"];
 
-/** JSON Schema of the configuration file, as text with a final line end. */
+/** The fields of store and database that are paths, or those of them that name a file: as in `database.tls.caFile`. */
+export function pathFields({ store, database }: Config, which: "paths" | "files"): string[] {
+  return [
+    ...storeBackend(store)[which].map((field) => `store.${field}`),
+    ...databaseBackend(database)[which].map((field) => `database.${field}`),
+  ];
+}
+
+/** The JSON Schema of the configuration file, as text with a final line end. */
 export function configJsonSchema(): string {
   const schema = z.toJSONSchema(configSchema, { io: "input", unrepresentable: "any" });
   return JSON.stringify({ title: "nightly-marts configuration", ...schema }, null, 2) + "\n";

@@ -1,48 +1,53 @@
 /**
  * The contract check over a set of files: accepted rows as Parquet, rejected rows with line, reason and raw text.
  *
- * Files whose every row a scan proves to be exact are read typed, while the scan goes on. Of the others the rows are
- * split into those that are proven, which are read typed as well, and those of which each value is looked at. Rows that
- * are proven and yet break a rule or have an unknown key are found by their lines and looked at too. Files with the same
- * header are read together. At the end, for each file, rows read = accepted + rejected, where the rows read are counted
- * by the scan and not by the reader.
+ * A row is *exact* if a scan proves that a typed reader takes each of its values as the contract wants it; else it is
+ * *doubtful*, and each of its values is looked at, which takes many times as long. A file is a *candidate* while all of
+ * its rows are exact, and is read in its place. Else it is *split*: its exact rows go into one file for the engine, its
+ * doubtful ones into another. Exact rows may yet break a rule or have an unknown key.
+ *
+ * ```text
+ * file ── first chunk is exact ──▶ candidate ── all rows are exact ──▶ typed reading ─▶ accepted rows
+ *  │                                  │                                      │
+ *  │ else                             │ a row is doubtful                    │ some rows are not accepted:
+ *  ▼                                  ▼                                      ▼ the file is split for its rejects
+ * split file ◀────────────────────────┘                                 split file
+ *  ├─ exact rows ────▶ typed reading ─▶ accepted rows
+ *  │                        │ not accepted
+ *  └─ doubtful rows ──▶ judged value by value ─▶ accepted rows, rejected rows
+ * ```
+ *
+ * At the end, for each file, rows read = accepted + rejected; the rows read are counted by the scan and not by the
+ * reader. Then a file with too many rejects is rejected, and its accepted rows are dropped.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import type { Contract } from "./schema.ts";
-import {
-  type CheckContext,
-  type Checked,
-  joinWritten,
-  type ReadableFile,
-  rejectFile,
-  writeParquet,
-} from "./context.ts";
-import type { BoundHeader } from "./header.ts";
-import { rejectsSql } from "./judge_sql.ts";
-import { type Layout, Layouts } from "./layouts.ts";
-import { Splitting } from "./splitting.ts";
-import {
-  acceptedCountsSql,
-  knownKeysSql,
-  provenSql,
-  provenTypes,
-  textColumns,
-  unknownKeysSql,
-  warningNames,
-} from "./typed_sql.ts";
-import { CHUNK_BYTES } from "../csv/chunks.ts";
-import { beginProof, type HopefulFile } from "../csv/proof.ts";
-import type { Written } from "../engine/engine.ts";
+import { dropFiles, dropUnknownKeys } from "./accepted.ts";
+import { type CheckContext, joinWritten, type ReadableFile, type ScanContext } from "./context.ts";
 import { readKnownKeys } from "./known_keys.ts";
+import { Layouts } from "./layouts.ts";
+import { type SplitResult, Splitting } from "./splitting.ts";
+import { Tally } from "./tally.ts";
+import { type CandidateFile, findCandidates, readCandidates } from "./typed.ts";
+import { CHUNK_BYTES } from "../csv/chunks.ts";
 import type { KnownKeys } from "../csv/key_bits.ts";
+import type { Written } from "../engine/engine.ts";
 import type { SourceFile } from "../source_file.ts";
-import { literal } from "../sql.ts";
+
+/** What a check gives. */
+export interface Checked {
+  /** The files with what became of them, in the order in which they were given. */
+  readonly files: readonly SourceFile[];
+  /** Rows of accepted files as Parquet: every contract column, additional_column, source_key. */
+  readonly accepted: Written;
+  /** Judged rows as Parquet, of which the rejected ones are counted; `rejectsSql` gives those. */
+  readonly rejects: Written;
+}
 
 /**
- * Checks files and fills in their status, reason and counts.
+ * Checks files, and gives what became of them and of their rows.
  *
  * @param folder Name of the folder within the run's that takes the results; emptied first.
  */
@@ -51,266 +56,121 @@ export async function checkFiles(
   folder: string,
   context: CheckContext,
 ): Promise<Checked> {
-  const { config: { contract }, runFolder, step } = context;
-  const target = (name: string) => join(runFolder, folder, name);
-  await Deno.remove(join(runFolder, folder), { recursive: true }).catch(() => {});
-  for (const name of ["split", "suspects"]) await Deno.mkdir(target(name), { recursive: true });
-  const layouts = new Layouts(context.config);
-  const buffer = Buffer.alloc(CHUNK_BYTES);
-  const hopeful = await findHopeful(files, layouts, buffer, context);
-  // While the engine reads it cannot be asked. A file that was hopeful is split without them, which only takes longer.
-  const keys = hopeful.size < files.length ? await readKnownKeys(context.engine) : null;
-  const reading = acceptHopeful([...hopeful.values()], target("proven"), context);
-  await using splitting = new Splitting(target("split"), layouts, keys ?? new Map(), buffer, context);
+  const check = await beginCheck(folder, context);
+  const candidates = await findCandidates(files, check);
+  const scanned = await scanFiles(files, candidates, check);
+  const tally = new Tally([...scanned.exact, ...scanned.split.files], check);
+  const accepted = await takeAccepted(scanned, tally, check);
+  const rejects = await takeRejects(scanned, tally, check);
+  return await decideFiles(files, { scanned, tally, accepted, rejects }, check);
+}
+
+/** Empties the folder of the results, and makes what the scans share. */
+async function beginCheck(folder: string, context: CheckContext): Promise<ScanContext> {
+  const results = (name: string) => join(context.runFolder, folder, name);
+  await Deno.remove(results(""), { recursive: true }).catch(() => {});
+  for (const name of ["split", "split-for-rejects"]) await Deno.mkdir(results(name), { recursive: true });
+  return { ...context, results, layouts: new Layouts(context.config), buffer: Buffer.alloc(CHUNK_BYTES) };
+}
+
+/** What the scan of whole files has found. */
+interface Scanned {
+  /** Candidates that have nothing but exact rows. */
+  readonly exact: readonly ReadableFile[];
+  /** Candidates in which a doubtful row was found, and which were split instead. */
+  readonly withdrawn: readonly SourceFile[];
+  /** Rows of all candidates that pass every rule, as Parquet. */
+  readonly typed: readonly Written[];
+  /** What became of the files that were split. */
+  readonly split: SplitResult;
+  /** Known keys by column of the contract, if they were read. */
+  readonly keys: ReadonlyMap<string, KnownKeys> | null;
+}
+
+/** Scans candidates to their end while the engine reads them, and splits all other files. */
+async function scanFiles(
+  files: readonly SourceFile[],
+  candidates: ReadonlyMap<SourceFile, CandidateFile>,
+  context: ScanContext,
+): Promise<Scanned> {
+  // While the engine reads it cannot be asked for keys. A candidate that has a doubtful row is split without them if all
+  // files were candidates, which takes longer, but gives the same.
+  const keys = candidates.size < files.length
+    ? await readKnownKeys(context.engine, context.config.contract.keys)
+    : null;
+  const reading = readCandidates([...candidates.values()], context);
+  const order = { folder: context.results("split"), keys: keys ?? new Map(), wanted: "all rows" } as const;
+  await using splitting = new Splitting(order, context);
   splitting.after(reading);
-  const proven: ReadableFile[] = [];
-  const given: ReadableFile[] = [];
+  const exact: ReadableFile[] = [], withdrawn: SourceFile[] = [];
   for (const file of files) {
-    const hope = hopeful.get(file);
-    const rowCount = await hope?.proof.prove() ?? null;
-    if (hope && rowCount !== null) {
-      proven.push({ ...hope, rowCount });
+    const candidate = candidates.get(file);
+    const rowCount = await candidate?.proof.prove() ?? null;
+    if (candidate && rowCount !== null) {
+      exact.push({ file, header: candidate.proof.layout.header, rowCount });
     } else {
-      if (hope) given.push(hope);
+      if (candidate) withdrawn.push(file);
       await splitting.add(file);
     }
-    step.advance();
+    context.step.advance();
   }
   const split = await splitting.end();
-  const read = await dropRows(given, await reading, target("proven-only"), context);
-  const accepted = await dropUnknownKeys(proven, read, target("known"), context);
-  // Each of their rows is exact, but may break a rule or have an unknown key. The others are accepted already.
-  const suspects = proven.filter(({ file, rowCount }) => file.rowsAccepted < rowCount);
-  const suspected = suspects.length > 0
-    ? await splitSuspects(
-      suspects,
-      target("suspects"),
-      layouts,
-      keys ?? await readKnownKeys(context.engine),
-      context,
-    )
-    : [];
-  const rejects = joinWritten([...split.rejects, ...suspected]);
-  await countAccepted(split.files, joinWritten(split.accepted), context);
-  await countRejects([...suspects, ...split.files], rejects, context);
+  return { exact, withdrawn, typed: await reading, split, keys };
+}
 
-  const readable = [...proven, ...split.files];
-  for (const { file, rowCount } of readable) {
-    file.rowsRead = rowCount;
-    if (file.rowsAccepted + file.rowsRejected === rowCount) continue;
-    throw new Error(
-      `${file.key}: ${rowCount} rows read, but ${file.rowsAccepted} accepted and ${file.rowsRejected} rejected`,
-    );
+/** Counts accepted rows, and gives them: those of candidates without what should not have been read or has unknown keys. */
+async function takeAccepted(
+  { exact, withdrawn, typed, split }: Scanned,
+  tally: Tally,
+  context: ScanContext,
+): Promise<Written[]> {
+  const ofExact = await dropFiles(withdrawn, typed, context.results("typed-exact"), context);
+  const known = await dropUnknownKeys(exact, ofExact, tally, context);
+  await tally.countAccepted(split.files, joinWritten(split.accepted));
+  return [...known, ...split.accepted];
+}
+
+/** Counts rejected rows, and gives them: candidates that have any are split for them, and for nothing else. */
+async function takeRejects(
+  { exact, split, keys }: Scanned,
+  tally: Tally,
+  context: ScanContext,
+): Promise<Written> {
+  const rejects = [...split.rejects];
+  const faulty = exact.map(({ file }) => file).filter((file) => !tally.isAccepted(file));
+  if (faulty.length > 0) {
+    const folder = context.results("split-for-rejects");
+    const known = keys ?? await readKnownKeys(context.engine, context.config.contract.keys);
+    await using splitting = new Splitting({ folder, keys: known, wanted: "rejects" }, context);
+    for (const file of faulty) await splitting.add(file);
+    rejects.push(...(await splitting.end()).rejects);
   }
-  const dropped = readable.filter(({ file }) => judgeShare(file, contract));
-  const kept = await dropRows(dropped, [...accepted, ...split.accepted], target("kept"), context);
-  return { accepted: joinWritten(kept), rejects };
+  const joined = joinWritten(rejects);
+  await tally.countRejects(joined);
+  return joined;
 }
 
-/** The rejected rows of files that are proven and accepted as far as they can be. */
-async function splitSuspects(
-  suspects: readonly ReadableFile[],
-  folder: string,
-  layouts: Layouts,
-  keys: ReadonlyMap<string, KnownKeys>,
-  context: CheckContext,
-): Promise<readonly Written[]> {
-  const buffer = Buffer.alloc(CHUNK_BYTES);
-  await using splitting = new Splitting(folder, layouts, keys, buffer, context, { onlyRejects: true });
-  for (const { file } of suspects) await splitting.add(file);
-  return (await splitting.end()).rejects;
-}
-
-/** A file whose rows are proven as far as its first chunk goes. */
-interface Hopeful extends ReadableFile {
-  /** Absolute. */
-  readonly path: string;
-  readonly layout: Layout;
-  readonly proof: HopefulFile;
-}
-
-/** The files of which a scan may prove that they can be read typed. */
-async function findHopeful(
+/** Decides on each file, and drops the accepted rows of those that have too many rejects. */
+async function decideFiles(
   files: readonly SourceFile[],
-  layouts: Layouts,
-  buffer: Buffer,
-  { config: { csv }, runFolder, signal }: CheckContext,
-): Promise<Map<SourceFile, Hopeful>> {
-  const hopeful = new Map<SourceFile, Hopeful>();
-  for (const file of files) {
-    const path = join(runFolder, file.content ?? "");
-    let layout: Layout | null = null as Layout | null;
-    const proof = await beginProof(path, { ...csv, buffer, signal }, (line) => {
-      const found = layouts.of(line.split(csv.delimiter));
-      layout = "reason" in found ? null : found;
-      return layout?.inPlace ?? null;
-    });
-    if (proof && layout) hopeful.set(file, { file, path, layout, header: layout.header, rowCount: 0, proof });
-  }
-  return hopeful;
-}
-
-/** Files whose columns stand in the same places, so that one query reads them all. */
-function groupByLayout(
-  files: readonly Hopeful[],
-): { readonly header: BoundHeader; readonly files: Hopeful[] }[] {
-  return [...Map.groupBy(files, ({ layout }) => layout.key).values()]
-    .flatMap((group) => group[0] ? { header: group[0].header, files: group } : []);
-}
-
-/** Large files that are read each by a view of its own, which costs less per row than looking its key up. */
-const MOST_SINGLE_VIEWS = 64;
-
-/** Reads files typed, before they are proven; what turns out not to be has to be dropped. */
-async function acceptHopeful(
-  files: readonly Hopeful[],
-  folder: string,
-  context: CheckContext,
-): Promise<Written[]> {
-  const { engine, config: { contract } } = context;
-  const written: Written[] = [];
-  for (const [index, { header, files: group }] of groupByLayout(files).entries()) {
-    const selects: string[] = [];
-    const large = group.filter(({ proof }) => !proof.isWhole).slice(0, MOST_SINGLE_VIEWS);
-    for (const { file, path } of large) {
-      await nameTyped(`typed_${file.id}`, [path], header, context);
-      selects.push(`SELECT *, ${literal(file.key)} AS source_key FROM typed_${file.id}`);
-    }
-    const others = group.filter((file) => !large.includes(file));
-    if (others.length > 0) {
-      await engine.nameValues(
-        "source",
-        { filename: "VARCHAR", source_key: "VARCHAR" },
-        others.map(({ file, path }) => ({ filename: path, source_key: file.key })),
-      );
-      await nameTyped("typed", others.map(({ path }) => path), header, context);
-      selects.push("SELECT t.*, s.source_key FROM typed t JOIN source s ON t.filename = s.filename");
-    }
-    const sql = provenSql(selects.join(" UNION ALL "), header, contract);
-    written.push(await writeParquet(sql, join(folder, String(index)), context));
-  }
-  return written;
-}
-
-async function nameTyped(
-  view: string,
-  files: readonly string[],
-  header: BoundHeader,
-  { engine, config: { csv } }: CheckContext,
-): Promise<void> {
-  await engine.nameText(view, {
-    files,
-    delimiter: csv.delimiter,
-    columns: textColumns(header.width),
-    types: provenTypes(header),
-    skipLines: 1,
-    maxLineBytes: csv.maxRowBytes,
-  });
-}
-
-/** Counts the rows of proven files, and writes them anew without those whose keys are unknown, where there are any. */
-async function dropUnknownKeys(
-  files: readonly ReadableFile[],
-  written: readonly Written[],
-  folder: string,
-  context: CheckContext,
-): Promise<Written[]> {
-  await countAccepted(files, joinWritten(written), context);
-  if (written.every(({ rowCount }) => rowCount === 0)) return [];
-  const [found] = await context.engine.query(unknownKeysSql());
-  if (Number(found?.unknown_count) === 0) return [...written];
-  const known = await writeParquet(knownKeysSql(), folder, context);
-  for (const { file } of files) Object.assign(file, { rowsAccepted: 0, warnings: {} });
-  await countAccepted(files, known, context);
-  return [known];
-}
-
-/** Names the accepted rows, and fills in how many of them each file has, and their warnings. */
-async function countAccepted(
-  files: readonly ReadableFile[],
-  accepted: Written,
-  { engine, config: { contract } }: CheckContext,
-): Promise<void> {
-  if (accepted.rowCount === 0) return;
-  await engine.nameParquet("accepted_sales", accepted.files);
-  const byKey = new Map(files.map(({ file }) => [file.key, file]));
-  const warnings = warningNames(contract);
-  for (const row of await engine.query(acceptedCountsSql(contract))) {
-    const file = byKey.get(String(row["@source_key"]));
-    if (!file) throw new Error(`accepted rows of ${row["@source_key"]}, which was not read`);
-    file.rowsAccepted = Number(row["@accepted"]);
-    file.warnings = Object.fromEntries(
-      warnings.map((name) => [name, Number(row[name])] as const).filter(([, count]) => count > 0),
-    );
-  }
-}
-
-/** Fills in rejected rows of the files, by reason. */
-async function countRejects(
-  files: readonly ReadableFile[],
-  rejects: Written,
-  { engine }: CheckContext,
-): Promise<void> {
-  if (rejects.rowCount === 0) return;
-  await engine.nameParquet("judged", rejects.files);
-  const byId = new Map(files.map(({ file }) => [file.id, file]));
-  const rows = await engine.query(
-    `SELECT file_id, reason, count(*) AS row_count FROM (${rejectsSql("judged")})
-     GROUP BY file_id, reason ORDER BY file_id, reason`,
+  { scanned: { exact, split }, tally, accepted, rejects }: {
+    readonly scanned: Scanned;
+    readonly tally: Tally;
+    readonly accepted: readonly Written[];
+    readonly rejects: Written;
+  },
+  context: ScanContext,
+): Promise<Checked> {
+  const read = [...exact, ...split.files].map(({ file }) => file);
+  const decided = new Map(split.rejected.map((file) => [file.id, file]));
+  for (const file of read) decided.set(file.id, tally.decide(file));
+  const excessive = read.filter((file) =>
+    tally.hasAccepted(file) && decided.get(file.id)?.status === "rejected"
   );
-  for (const row of rows) {
-    const file = byId.get(Number(row.file_id));
-    if (!file) throw new Error(`rejects of file ${row.file_id}, which was not read`);
-    file.rejects[String(row.reason)] = Number(row.row_count);
-    file.rowsRejected += Number(row.row_count);
-  }
-}
-
-/** Decides between accepted and too_many_rejects; whether accepted rows have to be taken out again. */
-function judgeShare(file: SourceFile, contract: Contract): boolean {
-  const { rowsRead, rowsAccepted, rowsRejected } = file;
-  const tooMany = rowsRejected >= contract.minRejectsForShare && rowsRejected > 0 &&
-    // Not as a product: 0.29 * 100 is less than 29, while 29 / 100 is the same number as 0.29.
-    rowsRejected / rowsRead > contract.maxRejectedShare;
-  if (!tooMany) {
-    file.status = "accepted";
-    return false;
-  }
-  const share = (100 * rowsRejected / rowsRead).toFixed(1);
-  rejectFile(
-    file,
-    "too_many_rejects",
-    `${rowsRejected} of ${rowsRead} rows (${share} %) were rejected; contract.maxRejectedShare is ` +
-      contract.maxRejectedShare,
-  );
-  Object.assign(file, { rowsAccepted: 0, rowsRejected: rowsRead, warnings: {} });
-  return rowsAccepted > 0;
-}
-
-/** Writes the folders anew that hold rows of the dropped files. */
-async function dropRows(
-  dropped: readonly ReadableFile[],
-  parts: readonly Written[],
-  folder: string,
-  context: CheckContext,
-): Promise<Written[]> {
-  if (dropped.length === 0) return [...parts];
-  const { engine } = context;
-  await engine.nameValues(
-    "dropped",
-    { source_key: "VARCHAR" },
-    dropped.map(({ file }) => ({ source_key: file.key })),
-  );
-  const kept: Written[] = [];
-  for (const [index, written] of parts.entries()) {
-    if (written.rowCount === 0) continue;
-    await engine.nameParquet("written", written.files);
-    const [hit] = await engine.query(
-      `SELECT count(*) AS row_count FROM written SEMI JOIN dropped USING (source_key)`,
-    );
-    const sql = `SELECT * FROM written ANTI JOIN dropped USING (source_key)`;
-    const untouched = Number(hit?.row_count) === 0;
-    kept.push(untouched ? written : await writeParquet(sql, join(folder, String(index)), context));
-  }
-  return kept;
+  const kept = await dropFiles(excessive, accepted, context.results("kept"), context);
+  return {
+    files: files.map((file) => decided.get(file.id) ?? file),
+    accepted: joinWritten(kept),
+    rejects,
+  };
 }

@@ -1,47 +1,48 @@
 /**
- * What the parts of the contract check share.
+ * The context and the results that the parts of the contract check share.
  *
  * @module
  */
+import type { Buffer } from "node:buffer";
+import type { Layouts } from "./layouts.ts";
 import type { CheckSettings } from "./schema.ts";
 import type { BoundHeader } from "./header.ts";
 import type { Engine, Written } from "../engine/engine.ts";
-import type { Log } from "../output/log.ts";
 import type { ProgressStep } from "../output/progress.ts";
 import type { SourceFile } from "../source_file.ts";
 
 /** What the check needs. */
 export interface CheckContext {
-  /** The run's configuration. */
+  /** The contract and the CSV dialect. */
   readonly config: CheckSettings;
-  /** With the dimensions as views. */
+  /** The engine, with the dimensions as views. */
   readonly engine: Engine;
-  /** Absolute; paths of files are relative to it. */
+  /** The run's folder, absolute; paths of files are relative to it. */
   readonly runFolder: string;
   /** Stops the check. */
   readonly signal: AbortSignal;
   /** Advanced by one for every file. */
   readonly step: ProgressStep;
-  /** What happens, for the operator. */
-  readonly log: Log;
+}
+
+/** The same with what the steps of one check share. */
+export interface ScanContext extends CheckContext {
+  /** The absolute path of a folder for the results of a step, by its name. */
+  readonly results: (name: string) => string;
+  /** The headers that were seen. */
+  readonly layouts: Layouts;
+  /** Takes the bytes that are read, of one file after the other, as `readChunks` needs it. */
+  readonly buffer: Buffer;
 }
 
 /** A file that has a header with everything in it. */
 export interface ReadableFile {
-  /** Its document, in which the check fills in what becomes of it. */
+  /** The file as download has left it. */
   readonly file: SourceFile;
-  /** Bound to the contract. */
+  /** Its header, bound to the contract. */
   readonly header: BoundHeader;
   /** Rows after the header, as counted by a scan. */
   readonly rowCount: number;
-}
-
-/** What a check wrote, as Parquet. */
-export interface Checked {
-  /** Rows of accepted files, as `acceptedRowsSql` gives them. */
-  readonly accepted: Written;
-  /** Judged rows, of which the rejected ones are counted; `rejectsSql` gives those. */
-  readonly rejects: Written;
 }
 
 /** Writes what a query gives as Parquet. */
@@ -59,9 +60,4 @@ export function joinWritten(parts: readonly Written[]): Written {
     rowCount: parts.reduce((sum, part) => sum + part.rowCount, 0),
     files: parts.flatMap((part) => part.files),
   };
-}
-
-/** Rejects a file as a whole. */
-export function rejectFile(file: SourceFile, reason: string, detail: string): void {
-  Object.assign(file, { status: "rejected", reason, detail });
 }

@@ -1,46 +1,38 @@
 /**
- * A header and the contract: where each of the contract's columns is, and what is wrong where one is not.
+ * Binds a header to the contract: finds the place of each of the contract's columns, or the fault of the header.
  *
  * @module
  */
 import { type ColumnType, parseColumnType, sqlType } from "../column_type.ts";
 import type { Contract } from "./schema.ts";
+import type { FileFault } from "../source_file.ts";
 
-/** A contract column and where the files of a group have it. */
+/** A contract column and its place in files of one layout. */
 export interface BoundColumn {
-  /** As in the contract. */
+  /** Its name, as the contract spells it. */
   readonly name: string;
-  /** Parsed. */
+  /** Its type. */
   readonly type: ColumnType;
-  /** 0-based. */
+  /** Its position in the header, from 0. */
   readonly index: number;
 }
 
-/** How the files of one group are laid out. */
+/** A header that has every column of the contract. */
 export interface BoundHeader {
-  /** In contract order. */
+  /** The contract's columns, in its order. */
   readonly columns: readonly BoundColumn[];
   /** Positions of the other columns, in header order. */
   readonly extra: readonly number[];
-  /** Number of columns. */
+  /** How many columns the header has. */
   readonly width: number;
 }
-
-/** What is wrong with a header, if anything; see section "File level" of the contract. */
-export type HeaderFault =
-  | { readonly reason: "too_many_columns"; readonly detail: string }
-  | {
-    readonly reason: "duplicate_column" | "missing_columns";
-    readonly detail: string;
-    readonly columns: string[];
-  };
 
 /** Finds the contract's columns in a header; names are trimmed and compared without case. */
 export function bindHeader(
   header: readonly string[],
   contract: Contract,
   maxColumns: number,
-): BoundHeader | HeaderFault {
+): BoundHeader | FileFault {
   if (header.length > maxColumns) {
     const detail = `the header has ${header.length} columns, more than csv.maxColumns (${maxColumns})`;
     return { reason: "too_many_columns", detail };

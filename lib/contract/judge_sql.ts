@@ -1,35 +1,28 @@
 /**
- * The contract as SQL, for rows of which each value is looked at: which are accepted, and what is wrong with the others.
+ * The contract as SQL, for doubtful rows: which of them are accepted, and the first fault of the others.
  *
- * A value counts only where it is exact. Casting alone rounds (`CAST('1.5' AS BIGINT)` is 2), so a cast is believed
- * where its result prints as the text it came from; every other text must match the pattern of its type first. Nearly
- * all values take the first way, which costs a fifth of a pattern.
- *
- * Names that begin with `@` are this module's own; a contract column cannot have one.
+ * A value counts only if its text stands for it exactly. Casting alone rounds (`CAST('1.5' AS BIGINT)` is 2), so a cast is
+ * believed if its result prints as the text it came from; every other text must match the pattern of its type first.
+ * Nearly all values take the first way, which costs a fifth of a pattern.
  *
  * @module
  */
-import { KEY_COLUMNS } from "./contract.ts";
 import type { BoundHeader } from "./header.ts";
-import {
-  additionalColumn,
-  JOIN_SOURCE,
-  passes,
-  rejectRules,
-  ROW_HEAD_WIDTH,
-  SEPARATOR,
-} from "./typed_sql.ts";
+import { additionalColumn, JOIN_SOURCE, ROW_HEAD_WIDTH, SEPARATOR } from "./row_sql.ts";
+import { passes, rulesOf } from "./rules.ts";
 import { unescapeSql } from "../csv/normalised.ts";
 import { type ColumnType, sqlType } from "../column_type.ts";
 import type { Contract } from "./schema.ts";
 import { identifier, literal } from "../sql.ts";
 
-/** A row's fault in the order in which faults are looked for, with the column it is about. */
+/** A fault that a row can have. */
 interface Fault {
+  /** Whether a row has it, as SQL. */
   readonly test: string;
   readonly reason: string;
+  /** The column that it is about. */
   readonly column: string | null;
-  /** SQL text expression. */
+  /** The fault in words, as SQL. */
   readonly detail: string;
 }
 
@@ -47,21 +40,23 @@ export function judgedSql(lines: string, header: BoundHeader, contract: Contract
   const faults = rowFaults(header, contract);
   const text = (index: number) => unescapeSql(partOf(index));
   return `
-    WITH split AS (
+    WITH "@split" AS (
       SELECT string_split("@text", ${SEPARATOR}) AS "@parts" FROM (${lines})
-    ), typed AS (
+    ), "@typed" AS (
       SELECT CAST("@parts"[1] AS BIGINT) AS "@file", CAST("@parts"[2] AS BIGINT) AS "@line", "@parts", ${
     header.columns.map(({ name, type, index }) =>
       `${type.kind === "text" ? text(index) : exactValue(partOf(index), type)} AS ${identifier(name)}`
     ).join(", ")
   }, ${additionalColumn(header, text)} AS "@additional"
-      FROM split
-    ), judged AS (
-      SELECT typed.*, CASE ${faults.map(({ test }, i) => `WHEN ${test} THEN ${i}`).join(" ")} END AS "@fault"
-      FROM typed ${
-    KEY_COLUMNS.map(({ column, dimension, key }) =>
-      `LEFT JOIN (SELECT ${key} AS "@${dimension}" FROM ${dimension}) ${dimension}
-         ON typed.${identifier(column)} = ${dimension}."@${dimension}"`
+      FROM "@split"
+    ), "@judged" AS (
+      SELECT "@typed".*, CASE ${
+    faults.map(({ test }, i) => `WHEN ${test} THEN ${i}`).join(" ")
+  } END AS "@fault"
+      FROM "@typed" ${
+    contract.keys.map(({ column, dimension, key }, i) =>
+      `LEFT JOIN (SELECT ${identifier(key)} AS "@key" FROM ${identifier(dimension)}) "@keys${i}"
+         ON "@typed".${identifier(column)} = "@keys${i}"."@key"`
     ).join(" ")
   }
     )
@@ -75,15 +70,15 @@ export function judgedSql(lines: string, header: BoundHeader, contract: Contract
         ELSE ${
     unescapeSql(`array_to_string("@parts"[${ROW_HEAD_WIDTH + 1}:], ${literal(delimiter)})`)
   } END AS "@raw"
-    FROM judged ${JOIN_SOURCE}`;
+    FROM "@judged" ${JOIN_SOURCE}`;
 }
 
-/** What is needed of accepted rows only. */
+/** A column that only accepted rows have: rejected ones have their raw text. */
 function ofAccepted(value: string, name: string): string {
   return `CASE WHEN "@fault" IS NULL THEN ${value} END AS ${name}`;
 }
 
-/** One of these by the number of a row's first fault. */
+/** Chooses by the number of a row's first fault. */
 function byFault(choices: readonly string[]): string {
   return `CASE "@fault" ${choices.map((choice, i) => `WHEN ${i} THEN ${choice}`).join(" ")} END`;
 }
@@ -130,7 +125,7 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
       }`,
     });
   }
-  for (const [name, check] of rejectRules(contract)) {
+  for (const [name, check] of rulesOf(contract, "reject")) {
     faults.push({
       test: `NOT ${passes(check)}`,
       reason: "rule",
@@ -138,14 +133,15 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
       detail: literal(`${name}: not ${check}`),
     });
   }
-  for (const { column, dimension, reason } of KEY_COLUMNS) {
+  for (const [i, { column, dimension, isText, reason }] of contract.keys.entries()) {
+    const value = isText
+      ? `'"' || left(${identifier(column)}, ${DETAIL_VALUE_CHARACTERS}) || '"'`
+      : identifier(column);
     faults.push({
-      test: `${dimension}."@${dimension}" IS NULL`,
+      test: `"@keys${i}"."@key" IS NULL`,
       reason,
       column,
-      detail: `${literal(`${column} `)} || ${identifier(column)} || ${
-        literal(` is not in the dimension ${dimension}`)
-      }`,
+      detail: `${literal(`${column} `)} || ${value} || ${literal(` is not in the dimension ${dimension}`)}`,
     });
   }
   return faults;
@@ -169,7 +165,7 @@ function partOf(index: number): string {
   return `"@parts"[${ROW_HEAD_WIDTH + index + 1}]`;
 }
 
-/** The value of a text where it is exact, else NULL. */
+/** The value that a text stands for exactly, as SQL; NULL if there is none. */
 function exactValue(text: string, type: ColumnType): string {
   if (type.kind === "text") return text;
   const target = sqlType(type);

@@ -1,39 +1,40 @@
 /**
- * What headers mean: where each has the contract's columns, and the table that proves rows under it.
+ * Headers as they are looked up: the places of the contract's columns, and the tables that prove rows below them.
  *
  * @module
  */
 import type { CheckSettings } from "./schema.ts";
-import { bindHeader, type BoundHeader, type HeaderFault, layoutOf } from "./header.ts";
+import { bindHeader, type BoundHeader, layoutOf } from "./header.ts";
 import { compileSpelling, type SpellingTable } from "../csv/spelling.ts";
+import type { FileFault } from "../source_file.ts";
 
 /** A header with everything in it. */
 export interface Layout {
-  /** The same for all headers whose columns stand in the same places. */
+  /** Headers whose columns stand in the same places have the same key. */
   readonly key: string;
-  /** Bound to the contract. */
+  /** The header, bound to the contract. */
   readonly header: BoundHeader;
-  /** Proves rows as the engine can read them where they are. */
+  /** Proves the rows of a file that the engine can read in its place. */
   readonly inPlace: SpellingTable;
-  /** Proves rows that are copied, line by line. */
+  /** Proves rows line by line, to be copied. */
   readonly copied: SpellingTable;
 }
 
-/** Headers that are kept; a table takes some 200 KB. */
+/** Headers that are kept: a table takes some 200 KB. */
 const MOST_KEPT = 50;
 
 /** Looks up headers, of which a delivery has few as a rule. */
 export class Layouts {
   readonly #config: CheckSettings;
-  readonly #known = new Map<string, Layout | HeaderFault>();
+  readonly #known = new Map<string, Layout | FileFault>();
 
-  /** By the contract and the CSV dialect. */
+  /** Knows no header yet. */
   constructor(config: CheckSettings) {
     this.#config = config;
   }
 
-  /** The layout of a header, or what is wrong with it. */
-  of(names: readonly string[]): Layout | HeaderFault {
+  /** The layout of a header, or its fault. */
+  of(names: readonly string[]): Layout | FileFault {
     const id = JSON.stringify(names);
     const known = this.#known.get(id);
     if (known) return known;
@@ -43,7 +44,7 @@ export class Layouts {
     return layout;
   }
 
-  #compile(names: readonly string[]): Layout | HeaderFault {
+  #compile(names: readonly string[]): Layout | FileFault {
     const { contract, csv } = this.#config;
     const header = bindHeader(names, contract, csv.maxColumns);
     if ("reason" in header) return header;

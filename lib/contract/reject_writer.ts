@@ -2,7 +2,7 @@
  * Writes a CSV of rejected rows for each file that has any, in the order of the source file's lines.
  *
  * The engine writes the rejects of many files one after the other, and they are dealt out by their lines: a partitioned
- * write of DuckDB keeps no order, and a write for each file would take longer than all else where there are many.
+ * write of DuckDB keeps no order, and a write for each of many files would take longer than all else.
  *
  * @module
  */
@@ -11,64 +11,65 @@ import { join } from "node:path";
 import type { CheckContext } from "./context.ts";
 import { rejectsSql } from "./judge_sql.ts";
 import { CHUNK_BYTES, readChunks } from "../csv/chunks.ts";
+import { LF } from "../csv/marks.ts";
 import type { Engine, Written } from "../engine/engine.ts";
 import { wrapSystemError } from "../errors.ts";
-import { REJECTS_HEADER } from "./reject_file.ts";
+import { REJECTS_HEADER } from "./reject_reader.ts";
 import type { SourceFile } from "../source_file.ts";
 
 /** Rejects that are sorted at once: a sort of 10 million would not stay within the memory limit. */
 const SORTED_ROWS = 500_000;
-const LF = 0x0a;
 
-/** Files, and how many lines each has of a CSV; a value may have line ends. */
+/** How many lines of a CSV each file has; a value may have line ends, which make more lines of a row. */
 const LINE_COUNTS = `SELECT file_id, sum(CASE WHEN contains("text", chr(10))
     THEN 1 + length("text") - length(replace("text", chr(10), '')) ELSE 1 END) AS line_count
   FROM (SELECT file_id, concat(reason, "column", detail, raw) AS "text" FROM rejects)
   GROUP BY file_id ORDER BY file_id`;
 
-/** What has to be written. */
+/** Rejects that have to be written. */
 export interface Rejects {
-  /** The run's files in order of their ids; it is filled in where the CSV of each is. */
+  /** The run's files in order of their ids. */
   readonly files: readonly FaultyFile[];
   /** Judged rows as Parquet, of which the rejected ones are counted. */
   readonly rejects: Written;
-  /** What the CSVs have: a SELECT from the view `rejects`, with `file_id`, ordered by it and by line. */
+  /** The rows of the CSVs: a SELECT from the view `rejects`, with `file_id`, ordered by it and by line. */
   readonly sql: string;
   /** Rejects that are sorted at once. */
   readonly sortedRows?: number;
 }
 
-/** What is used of a file. */
-export type FaultyFile = Pick<SourceFile, "id" | "rejects" | "rejectsFile">;
+/** The parts of a source file that are used. */
+export type FaultyFile = Pick<SourceFile, "id" | "rejects">;
 
-/** Writes the CSVs, and makes sure that every reject is in one. */
+/** Writes the CSVs, and makes sure that every reject is in one; gives their paths in the run's folder by file id. */
 export async function writeRejectFiles(
   { files, rejects, sql, sortedRows = SORTED_ROWS }: Rejects,
   { engine, runFolder, signal }: Pick<CheckContext, "engine" | "runFolder" | "signal">,
-): Promise<void> {
-  if (rejects.rowCount === 0) return;
-  await engine.nameParquet("judged", rejects.files);
-  await engine.nameQuery("all_rejects", rejectsSql("judged"));
-  const byId = new Map(files.map((file) => [file.id, file]));
+): Promise<Map<number, string>> {
+  const csvs = new RejectCsvs(files, runFolder);
+  if (rejects.rowCount === 0) return csvs.paths;
+  await engine.nameParquet("@judged", rejects.files);
+  await engine.nameQuery("@all_rejects", rejectsSql("@judged"));
   const sorted = join(runFolder, "rejects", "sorted");
   let rowCount = 0;
   for await (const range of rangesOf(files, sortedRows, engine)) {
-    await engine.nameQuery("rejects", `SELECT * FROM all_rejects WHERE ${range}`);
+    await engine.nameQuery("rejects", `SELECT * FROM "@all_rejects" WHERE ${range}`);
     const target = { folder: sorted, format: "csv", fileName: "rejects" } as const;
-    const written = await engine.write(`SELECT * EXCLUDE file_id FROM (${sql})`, target);
-    rowCount += written.rowCount;
-    const [csv] = written.files;
+    const all = await engine.write(`SELECT * EXCLUDE file_id FROM (${sql})`, target);
+    rowCount += all.rowCount;
+    const [csv] = all.files;
     if (csv === undefined) continue;
     const shares = (await engine.query(LINE_COUNTS)).map(({ file_id, line_count }) => ({
-      file: byId.get(Number(file_id)),
+      fileId: Number(file_id),
       lineCount: Number(line_count),
     }));
-    await dealOut(csv, shares, runFolder, signal);
+    await dealOut(csv, shares, csvs, signal);
   }
   await Deno.remove(sorted, { recursive: true });
   if (rowCount !== rejects.rowCount) {
     throw new Error(`${rejects.rowCount} rows are rejected, but ${rowCount} were written`);
   }
+  return csvs.paths;
 }
 
 /** Which rejects to sort at once, as SQL conditions in the order of files and lines: those of some files, or lines of one. */
@@ -86,7 +87,7 @@ async function* rangesOf(
     }
     if (count > sortedRows) {
       const ofFile = `file_id = ${file.id}`;
-      const [found] = await engine.query(`SELECT max(line) AS last_line FROM all_rejects WHERE ${ofFile}`);
+      const [found] = await engine.query(`SELECT max(line) AS last_line FROM "@all_rejects" WHERE ${ofFile}`);
       for (let line = 1; line <= Number(found?.last_line); line += sortedRows) {
         yield `${ofFile} AND line BETWEEN ${line} AND ${line + sortedRows - 1}`;
       }
@@ -99,22 +100,22 @@ async function* rangesOf(
   if (rowCount > 0) yield `file_id BETWEEN ${first} AND ${last}`;
 }
 
-/** Of a file that is rejected for too many of them, all other rows count as rejected too. */
+/** The rejects that a file has; of one that has too many of them `rowsRejected` counts all other rows too. */
 function countOf({ rejects }: FaultyFile): number {
   return Object.values(rejects).reduce((sum, count) => sum + count, 0);
 }
 
-/** What a file has of a CSV. */
+/** The lines of one file in a CSV of many. */
 interface Share {
-  readonly file: FaultyFile | undefined;
+  readonly fileId: number;
   readonly lineCount: number;
 }
 
-/** Adds to each file's CSV what it has of one that holds the lines of one file after the other. */
+/** Deals out a CSV that holds the lines of one file after the other to the CSV of each file. */
 async function dealOut(
   csv: string,
   shares: readonly Share[],
-  runFolder: string,
+  csvs: RejectCsvs,
   signal: AbortSignal,
 ): Promise<void> {
   using source = await Deno.open(csv);
@@ -128,23 +129,36 @@ async function dealOut(
         to = end < 0 ? chunk.length : end + 1;
         if (end < 0) break;
       }
-      const file = shares[at]?.file;
-      if (!file) throw new Error("there are more rejects than the files have");
-      addRows(file, chunk.subarray(from, to), runFolder);
+      csvs.add(shares[at]?.fileId, chunk.subarray(from, to));
     }
   }
   if (left > 0 || at < shares.length - 1) throw new Error("there are fewer rejects than the files have");
 }
 
-/** Adds to a file's CSV, which begins with its header. */
-function addRows(file: FaultyFile, rows: Uint8Array, runFolder: string): void {
-  const csv = file.rejectsFile ?? `rejects/${file.id}.csv`;
-  const path = join(runFolder, csv);
-  try {
-    if (file.rejectsFile === null) Deno.writeTextFileSync(path, `${REJECTS_HEADER}\n`);
-    Deno.writeFileSync(path, rows, { append: true });
-  } catch (error) {
-    throw wrapSystemError(error, `Cannot write ${path}`);
+/** The CSVs of a run's files: a file has one, beginning with the header, as soon as it has a reject. */
+class RejectCsvs {
+  /** Paths within the run's folder, by file id. */
+  readonly paths: Map<number, string> = new Map();
+  readonly #ids: ReadonlySet<number | undefined>;
+  readonly #runFolder: string;
+
+  constructor(files: readonly FaultyFile[], runFolder: string) {
+    this.#ids = new Set(files.map(({ id }) => id));
+    this.#runFolder = runFolder;
   }
-  file.rejectsFile = csv;
+
+  add(fileId: number | undefined, rows: Uint8Array): void {
+    if (fileId === undefined || !this.#ids.has(fileId)) {
+      throw new Error("there are more rejects than the files have");
+    }
+    const csv = `rejects/${fileId}.csv`;
+    const path = join(this.#runFolder, csv);
+    try {
+      if (!this.paths.has(fileId)) Deno.writeTextFileSync(path, `${REJECTS_HEADER}\n`);
+      Deno.writeFileSync(path, rows, { append: true });
+    } catch (error) {
+      throw wrapSystemError(error, `Cannot write ${path}`);
+    }
+    this.paths.set(fileId, csv);
+  }
 }

@@ -5,19 +5,29 @@
  */
 import { z } from "zod";
 import { parseColumnType } from "../column_type.ts";
-import { ADDED_COLUMNS, CORE_COLUMNS } from "./contract.ts";
+import { ADDED_COLUMNS } from "./contract.ts";
 
 const text = z.string().min(1);
 
-const columns = z.record(
-  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, "must be letters, digits and underscores"),
+/**
+ * What a column of a source file may be called.
+ *
+ * @internal
+ */
+export const columnName = z.string().regex(
+  /^[A-Za-z_][A-Za-z0-9_]{0,62}$/,
+  "must be letters, digits and underscores",
+);
+
+/**
+ * Mandatory columns with their types.
+ *
+ * @internal
+ */
+export const columnsSchema = z.record(
+  columnName,
   z.string().refine((type) => parseColumnType(type) !== null, "must be integer, text, date or decimal(p,s)"),
 ).superRefine((given, issues) => {
-  for (const [core, type] of Object.entries(CORE_COLUMNS)) {
-    if (given[core] === type) continue;
-    const message = given[core] === undefined ? `"${core}" may not be left out` : `"${core}" must be ${type}`;
-    issues.addIssue({ code: "custom", path: given[core] === undefined ? [] : [core], message });
-  }
   const seen = new Set<string>(ADDED_COLUMNS);
   for (const name of Object.keys(given)) {
     if (seen.has(name.toLowerCase())) {
@@ -27,37 +37,52 @@ const columns = z.record(
   }
 });
 
-const rules = z.record(
-  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, "must be letters, digits and underscores"),
+/**
+ * Rules by name.
+ *
+ * @internal
+ */
+export const rulesSchema = z.record(
+  columnName,
   z.strictObject({
     check: text.describe("Boolean SQL expression over the contract's columns."),
     severity: z.enum(["reject", "warn"]),
   }),
-).superRefine((given, issues) => {
-  if ("unknown_product" in given) {
-    issues.addIssue({
-      code: "custom",
-      path: ["unknown_product"],
-      message: "the name is taken by a built-in warning",
-    });
-  }
+);
+
+/** What holds for the files of every dataset. */
+const limits = {
+  unknownKeys: z.enum(["reject", "fail"]).default("reject"),
+  maxRejectedShare: z.number().min(0).max(1).default(0.1),
+  minRejectsForShare: z.int().min(0).default(10),
+};
+
+/**
+ * The contract's part of the configuration. Columns and rules are those of the dataset `sales`, in place of the model's.
+ *
+ * @internal
+ */
+export const contractSettingsSchema = z.strictObject({
+  columns: columnsSchema.optional().describe("Of the dataset sales; left out: the model's."),
+  rules: rulesSchema.optional().describe("Of the dataset sales; left out: the model's."),
+  ...limits,
 });
 
 /**
- * The configuration of the contract.
+ * What the files of a dataset must hold.
  *
  * @internal
  */
 export const contractSchema = z.strictObject({
-  columns: columns.default({ ...CORE_COLUMNS }),
-  rules: rules.default({
-    quantity_positive: { check: "quantity > 0", severity: "reject" },
-    price_not_negative: { check: "price >= 0", severity: "reject" },
-    total_matches: { check: "total_cost = price * quantity", severity: "warn" },
-  }),
-  unknownKeys: z.enum(["reject", "fail"]).default("reject"),
-  maxRejectedShare: z.number().min(0).max(1).default(0.1),
-  minRejectsForShare: z.int().min(0).default(10),
+  columns: columnsSchema,
+  rules: rulesSchema,
+  /** Columns whose values must be a key of a dimension, in the order in which faults are looked for. */
+  keys: z.array(
+    z.strictObject({ column: text, dimension: text, key: text, isText: z.boolean(), reason: text }),
+  ),
+  /** Columns whose values should be among those of a dimension's column: a warning if they are not. */
+  lookups: z.array(z.strictObject({ warning: text, column: text, dimension: text, among: text })),
+  ...limits,
 });
 
 const oneByte = z.string().regex(/^[\t\x20-\x7e]$/, "must be one ASCII character");
@@ -75,6 +100,8 @@ export const csvSchema = z.strictObject({
   maxFileBytes: z.int().min(1).default(68_719_476_736).describe("Uncompressed."),
 }).refine((given) => given.delimiter !== given.quote, "delimiter and quote must differ");
 
+/** A column whose values must be a key of a dimension. */
+export type KeyColumn = Contract["keys"][number];
 /** What a source file must hold. */
 export type Contract = ReturnType<typeof contractSchema.parse>;
 /** How CSV files are written, and their limits. */

@@ -1,64 +1,49 @@
 /**
- * The check of files of which not every row is proven: their rows are split, and those of files with the same layout
- * come together in two files, one that is read typed, and one of which each value is looked at.
+ * The check of files of which not every row is known to be exact: their rows are split, and those of files with the same
+ * layout come together in a batch, which the engine reads.
  *
  * @module
  */
-import type { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { type CheckContext, type ReadableFile, rejectFile, writeParquet } from "./context.ts";
-import type { BoundHeader, HeaderFault } from "./header.ts";
-import { acceptedRowsSql, judgedSql } from "./judge_sql.ts";
-import type { Layout, Layouts } from "./layouts.ts";
-import { copiedLinesSql, copiedRowsSql, normalisedColumns, normalisedTypes, restSql } from "./typed_sql.ts";
-import { NO_DELIMITER } from "../csv/marks.ts";
-import { RowWriter } from "../csv/normalised.ts";
-import { type SplitCsv, splitCsv } from "../csv/split.ts";
-import type { Written } from "../engine/engine.ts";
+import { Batch, type BatchResult, type BatchTools, readBatch, type Wanted } from "./batch.ts";
+import type { ReadableFile, ScanContext } from "./context.ts";
+import type { Layout } from "./layouts.ts";
 import type { KnownKeys } from "../csv/key_bits.ts";
-import type { SourceFile } from "../source_file.ts";
+import { RowWriter } from "../csv/row_writer.ts";
+import { splitCsv } from "../csv/split.ts";
+import type { Written } from "../engine/engine.ts";
+import { reject, type SourceFile } from "../source_file.ts";
 
-/** Rows for which the engine begins to read while further files are split, where it has nothing else to do. */
+/** Rows for which the engine begins to read while further files are split, if it has nothing else to do. */
 const BATCH_ROWS = 4_000_000;
 
 /** What became of split files. */
-export interface SplitResult {
-  /** Those that were not rejected as a whole. */
+export interface SplitResult extends BatchResult {
+  /** Files whose rows were read. */
   readonly files: readonly ReadableFile[];
-  /** As Parquet; see `acceptedRowsSql`. */
-  readonly accepted: readonly Written[];
-  /** Judged rows as Parquet, of which the rejected ones are counted. */
-  readonly rejects: readonly Written[];
+  /** Files that are rejected as a whole. */
+  readonly rejected: readonly SourceFile[];
 }
 
-/** Rows of files with the same layout. */
-interface Batch {
-  readonly header: BoundHeader;
-  /** By field, as far as there are any. */
-  readonly keys: readonly (KnownKeys | null)[];
-  readonly files: SourceFile[];
-  /** Where its files and folders lie, less what each is called. */
-  readonly path: string;
-  provenCount: number;
-  oddCount: number;
-  /** Bytes of the longest lines: the engine's buffers are as large as these need. */
-  longestProven: number;
-  longestOdd: number;
+/** How files are split. */
+export interface SplitOrder {
+  /** Takes the results; absolute, and empty. */
+  readonly folder: string;
+  /** Known keys by column of the contract: a row with others counts as doubtful. */
+  readonly keys: ReadonlyMap<string, KnownKeys>;
+  /** What is wanted of the files. */
+  readonly wanted: Wanted;
 }
 
 /** Splits files, and has the engine read what has come together. */
 export class Splitting implements AsyncDisposable {
-  readonly #folder: string;
-  readonly #layouts: Layouts;
-  readonly #keys: ReadonlyMap<string, KnownKeys>;
-  readonly #buffer: Buffer;
-  readonly #context: CheckContext;
-  readonly #onlyRejects: boolean;
-  readonly #proven: RowWriter;
-  readonly #odd: RowWriter;
+  readonly #order: SplitOrder;
+  readonly #context: ScanContext;
+  readonly #tools: BatchTools;
   readonly #files: ReadableFile[] = [];
+  readonly #rejected: SourceFile[] = [];
   readonly #accepted: Written[] = [];
-  readonly #judged: Written[] = [];
+  readonly #rejects: Written[] = [];
   #batches = new Map<string, Batch>();
   #batchCount = 0;
   #rowCount = 0;
@@ -66,33 +51,15 @@ export class Splitting implements AsyncDisposable {
   #work: Promise<unknown> = Promise.resolve();
   #isWorking = false;
 
-  /**
-   * Nothing is begun.
-   *
-   * @param folder Absolute; takes the results.
-   * @param keys By column of the contract; rows with others are looked at.
-   * @param buffer For reading, as `readChunks` needs it.
-   * @param options.onlyRejects Proven rows that are accepted are there already, and not read again.
-   */
-  constructor(
-    folder: string,
-    layouts: Layouts,
-    keys: ReadonlyMap<string, KnownKeys>,
-    buffer: Buffer,
-    context: CheckContext,
-    { onlyRejects = false }: { readonly onlyRejects?: boolean } = {},
-  ) {
-    this.#onlyRejects = onlyRejects;
-    this.#folder = folder;
-    this.#layouts = layouts;
-    this.#keys = keys;
-    this.#buffer = buffer;
+  /** Nothing is split yet. */
+  constructor(order: SplitOrder, context: ScanContext) {
+    this.#order = order;
     this.#context = context;
-    this.#proven = new RowWriter(context.config.csv);
-    this.#odd = new RowWriter(context.config.csv);
+    const { csv } = context.config;
+    this.#tools = { keys: order.keys, exact: new RowWriter(csv), doubtful: new RowWriter(csv) };
   }
 
-  /** What the engine does before. */
+  /** Lets the engine finish other work before it reads. */
   after(work: Promise<unknown>): void {
     this.#isWorking = true;
     this.#work = work.then(() => {
@@ -101,57 +68,53 @@ export class Splitting implements AsyncDisposable {
     this.#work.catch(() => {});
   }
 
-  /** Splits a file; its status is filled in where it is rejected as a whole. */
+  /** Splits a file. */
   async add(file: SourceFile): Promise<void> {
-    const { config: { csv }, runFolder, signal } = this.#context;
-    const options = { ...csv, buffer: this.#buffer, signal };
-    const begun: { layout?: Layout | HeaderFault; batch?: Batch } = {};
-    const found = await splitCsv(join(runFolder, file.content ?? ""), options, (names) => {
-      const layout = begun.layout = this.#layouts.of(names);
-      if ("reason" in layout) return null;
-      const batch = begun.batch = this.#batchOf(layout);
-      this.#proven.begin(provenOf(batch), file.id);
-      this.#odd.begin(oddOf(batch), file.id);
-      return { table: layout.copied, keys: batch.keys, proven: this.#proven, odd: this.#odd };
-    });
-    const { layout, batch } = begun;
-    if (found.kind === "rows" && batch) {
-      const rowCount = found.provenCount + found.oddCount;
-      batch.files.push(file);
-      batch.provenCount += found.provenCount;
-      batch.oddCount += found.oddCount;
-      batch.longestProven = Math.max(batch.longestProven, this.#proven.longestBytes);
-      batch.longestOdd = Math.max(batch.longestOdd, this.#odd.longestBytes);
-      this.#files.push({ file, header: batch.header, rowCount });
-      this.#rowCount += rowCount;
-      if (this.#rowCount >= BATCH_ROWS && !this.#isWorking) this.#beginReading();
-    } else if (found.kind === "header" && layout && "reason" in layout) {
-      if ("columns" in layout) file.columns = layout.columns;
-      rejectFile(file, layout.reason, layout.detail);
-    } else {
-      rejectUnreadable(file, found);
+    const { config: { csv }, layouts, buffer, runFolder, signal } = this.#context;
+    const found = await splitCsv<Batch>(
+      join(runFolder, file.content ?? ""),
+      { ...csv, buffer, signal },
+      (names) => {
+        const layout = layouts.of(names);
+        if ("reason" in layout) return { fault: layout };
+        const batch = this.#batchOf(layout);
+        batch.begin(file);
+        return batch;
+      },
+    );
+    if ("fault" in found) {
+      this.#rejected.push(reject(file, found.fault));
+      return;
     }
+    const rowCount = found.target.take(file);
+    this.#files.push({ file, header: found.target.header, rowCount });
+    this.#rowCount += rowCount;
+    if (this.#rowCount >= BATCH_ROWS && !this.#isWorking) this.#beginReading();
   }
 
   /** Waits for the engine. */
   async end(): Promise<SplitResult> {
     this.#beginReading();
     await this.#work;
-    return { files: this.#files, accepted: this.#accepted, rejects: this.#judged };
+    return {
+      files: this.#files,
+      rejected: this.#rejected,
+      accepted: this.#accepted,
+      rejects: this.#rejects,
+    };
   }
 
-  /** The engine must not be closed while it works. */
+  /** Waits for the engine, which must not be closed while it works. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#work.catch(() => {});
   }
 
-  #batchOf({ key, header }: Layout): Batch {
-    let batch = this.#batches.get(key);
+  #batchOf(layout: Layout): Batch {
+    let batch = this.#batches.get(layout.key);
     if (batch === undefined) {
-      const path = join(this.#folder, String(++this.#batchCount));
-      const keys = keysByField(header, this.#keys);
-      batch = { header, keys, files: [], path, provenCount: 0, oddCount: 0, longestProven: 0, longestOdd: 0 };
-      this.#batches.set(key, batch);
+      const path = join(this.#order.folder, String(++this.#batchCount));
+      batch = new Batch(layout, path, this.#tools);
+      this.#batches.set(layout.key, batch);
     }
     return batch;
   }
@@ -161,129 +124,11 @@ export class Splitting implements AsyncDisposable {
     this.#batches = new Map();
     this.#rowCount = 0;
     this.after(this.#work.then(async () => {
-      for (const batch of batches) await this.#read(batch);
+      for (const batch of batches) {
+        const { accepted, rejects } = await readBatch(batch, this.#order.wanted, this.#context);
+        this.#accepted.push(...accepted);
+        this.#rejects.push(...rejects);
+      }
     }));
-  }
-
-  async #read(batch: Batch): Promise<void> {
-    const { files, path, header, oddCount } = batch;
-    const { engine, config: { contract, csv } } = this.#context;
-    await engine.nameValues(
-      "source",
-      { source_key: "VARCHAR", file_id: "BIGINT" },
-      files.map(({ key, id }) => ({ source_key: key, file_id: id })),
-    );
-    const lines: string[] = [];
-    const restCount = await this.#readProven(batch);
-    if (restCount > 0) {
-      await this.#nameLines("proven_lines", provenOf(batch), batch.longestProven);
-      lines.push(copiedLinesSql("proven_lines", "rest_rows", csv.delimiter));
-    }
-    if (oddCount > 0) {
-      await this.#nameLines("odd_lines", oddOf(batch), batch.longestOdd);
-      lines.push('SELECT "@text" FROM odd_lines');
-    }
-    if (lines.length > 0) {
-      const sql = judgedSql(lines.join(" UNION ALL "), header, contract, csv.delimiter);
-      const judged = await this.#write(sql, `${path}-judged`);
-      assertCount(judged, restCount + oddCount);
-      await engine.nameParquet("judged", judged.files);
-      // Of the proven rows only those are here that were not accepted.
-      const accepted = oddCount > 0
-        ? await this.#write(acceptedRowsSql("judged", header), `${path}-accepted`)
-        : { rowCount: 0, files: [] };
-      const rejectCount = judged.rowCount - accepted.rowCount;
-      this.#accepted.push(accepted);
-      if (rejectCount > 0) this.#judged.push({ rowCount: rejectCount, files: judged.files });
-      else await Deno.remove(`${path}-judged`, { recursive: true });
-    }
-    // They are as large as all the others together.
-    for (const name of [provenOf(batch), oddOf(batch)]) await Deno.remove(name).catch(() => {});
-  }
-
-  /** Reads proven rows typed; names those that are not accepted `rest_rows`, and gives how many there are. */
-  async #readProven(batch: Batch): Promise<number> {
-    if (batch.provenCount === 0) return 0;
-    const { header, path } = batch;
-    const { engine, config: { contract, csv } } = this.#context;
-    await engine.nameText("proven_rows", {
-      files: [provenOf(batch)],
-      delimiter: csv.delimiter,
-      columns: normalisedColumns(header.width),
-      types: normalisedTypes(header),
-      skipLines: 0,
-      maxLineBytes: batch.longestProven,
-    });
-    // The scan has looked at these, and copied no row with another key.
-    const known = new Set(header.columns.map(({ name }) => name).filter((name) => this.#keys.has(name)));
-    let restCount: number | null = null;
-    if (!this.#onlyRejects) {
-      const sql = copiedRowsSql("proven_rows", header, contract, known);
-      const accepted = await this.#write(sql, `${path}-copied`);
-      this.#accepted.push(accepted);
-      restCount = batch.provenCount - accepted.rowCount;
-      if (restCount === 0) return 0;
-    }
-    const rest = await this.#write(restSql("proven_rows", header, contract, known), `${path}-rest`);
-    if (restCount !== null) assertCount(rest, restCount);
-    if (rest.rowCount > 0) await engine.nameParquet("rest_rows", rest.files);
-    return rest.rowCount;
-  }
-
-  #write(sql: string, folder: string): Promise<Written> {
-    return writeParquet(sql, folder, this.#context);
-  }
-
-  /** Names the lines of a normalised file as they stand. */
-  async #nameLines(view: string, file: string, maxLineBytes: number): Promise<void> {
-    await this.#context.engine.nameText(view, {
-      files: [file],
-      delimiter: NO_DELIMITER,
-      columns: ["@text"],
-      skipLines: 0,
-      maxLineBytes,
-    });
-  }
-}
-
-/** The keys of each field of a row, up to the last one that has any. */
-function keysByField(
-  { columns }: BoundHeader,
-  keys: ReadonlyMap<string, KnownKeys>,
-): (KnownKeys | null)[] {
-  const byField: (KnownKeys | null)[] = [];
-  for (const { name, index } of columns) {
-    const known = keys.get(name);
-    if (known) byField[index] = known;
-  }
-  return Array.from(byField, (known) => known ?? null);
-}
-
-/** Where the proven rows of a batch are. */
-function provenOf({ path }: Batch): string {
-  return `${path}.proven`;
-}
-
-/** Where the other rows of a batch are. */
-function oddOf({ path }: Batch): string {
-  return `${path}.odd`;
-}
-
-/** The reader takes every row that was given to it. */
-function assertCount({ rowCount }: Written, expected: number): void {
-  if (rowCount !== expected) throw new Error(`${expected} rows were split off, but ${rowCount} read`);
-}
-
-function rejectUnreadable(file: SourceFile, found: SplitCsv): void {
-  switch (found.kind) {
-    case "empty":
-      return rejectFile(file, "empty_file", found.detail);
-    case "not_utf8":
-      return rejectFile(file, "not_utf8", "it is not UTF-8 text");
-    case "malformed":
-      file.line = found.line;
-      return rejectFile(file, "malformed_csv", `line ${found.line}: ${found.detail}`);
-    default:
-      throw new TypeError(`${file.key} was begun, but is neither read nor rejected`);
   }
 }

@@ -11,17 +11,17 @@ export const CHUNK_BYTES = 1024 * 1024;
 
 /** How a file is read. */
 export interface ReadOptions extends CsvDialect {
-  /** Of {@linkcode CHUNK_BYTES}, for many files one after the other; left out: one of this file's own. */
+  /** Takes what is read, of many files one after the other: {@linkcode CHUNK_BYTES}. Left out: one of this file's own. */
   readonly buffer?: Buffer;
   /** Stops the reading. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Reads on from where a file stands, in chunks that end between two characters: one that the end of the buffer cuts waits
- * for its rest. At the end of the file there is none.
+ * Reads on from a file's position, in chunks that end between two characters: one that the end of the buffer cuts waits for
+ * its rest. An empty file gives no chunk.
  *
- * @param buffer Of {@linkcode CHUNK_BYTES}; holds each chunk until the next one is asked for.
+ * @param buffer {@linkcode CHUNK_BYTES} long; holds each chunk until the next one is asked for.
  */
 export async function* readChunks(
   file: Deno.FsFile,
@@ -55,8 +55,8 @@ function wholeCharacters(buffer: Buffer, filled: number): number {
 const NO_WORDS = new Int32Array();
 
 /**
- * Counts a byte, four at a time: a word XORed with four of it has a zero byte where one was, and the classic carry
- * trick turns zero bytes into ones, which add up without overflow for 255 words. A loop over single bytes takes twice
+ * Counts a byte, four at a time: a word XORed with four of it has a zero byte for each one that it had, and the classic
+ * carry trick turns zero bytes into ones, which add up without overflow for 255 words. A loop over single bytes takes twice
  * as long, `indexOf` from one to the next six times.
  */
 export function countBytes(chunk: Buffer, byte: number): number {

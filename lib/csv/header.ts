@@ -1,22 +1,19 @@
 /**
  * The header of a source file as it is written, read from the beginning of the file without the rest.
  *
- * It ends where {@link ./csv_split.ts} says that the first row ends: a line end within an opened quote is part of
- * it, a quote within an unquoted field is text, and blank lines before it do not count.
+ * It ends with the first row, as {@link ./split.ts} reads rows: a line end within an opened quote is part of it, a quote
+ * within an unquoted field is text, and blank lines before it do not count.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
+import { BOM, CR, LF } from "./marks.ts";
 import type { CsvDialect } from "./row.ts";
-
-const LF = 0x0a;
-const CR = 0x0d;
-const BOM = Buffer.from("\ufeff");
 
 /**
  * Reads the header, without BOM and line end.
  *
- * @returns Its bytes; `null` where there is none, or it is longer than a row may be.
+ * @returns Its bytes; `null` if there is none, or it is longer than a row may be.
  */
 export async function readHeader(
   chunks: AsyncIterable<Uint8Array>,
@@ -34,7 +31,7 @@ export async function readHeader(
   return reader.length > 0 ? reader.bytes : null;
 }
 
-/** Takes bytes until the header is over. */
+/** Takes bytes up to the end of the header. */
 class HeaderReader {
   readonly #delimiter: number;
   readonly #quote: number;
@@ -48,12 +45,12 @@ class HeaderReader {
     this.#quote = quote.charCodeAt(0);
   }
 
-  /** Bytes that have been taken of the line, or of the header's lines. */
+  /** How many bytes of the header have been taken. */
   get length(): number {
     return this.#bytes.length;
   }
 
-  /** What has been read. */
+  /** The bytes that have been taken. */
   get bytes(): Buffer {
     return Buffer.from(this.#bytes);
   }

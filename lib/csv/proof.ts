@@ -1,41 +1,47 @@
 /**
- * The first look at a source file that nothing is wrong with: the proof that a typed reader takes every row of it as the
+ * The first look at a source file that nothing is wrong with: the proof that a typed reader takes each of its rows as the
  * contract wants it, and the number of its rows.
  *
- * A file of many chunks is proven in two steps. After the first one there is hope: its typed reading may begin, beside
- * the rest of the proof. A file that is not proven is left to {@link ./csv_split.ts}, which tells what it is.
+ * It has two steps, so that the typed reading can begin after the first one, beside the rest of the proof: a file whose
+ * first chunk has nothing but exact rows is a candidate. What is not proven is left to {@link ./split.ts}, which tells
+ * what it is.
  *
  * @module
  */
 import { Buffer, isUtf8 } from "node:buffer";
 import { CHUNK_BYTES, countBytes, readChunks, type ReadOptions } from "./chunks.ts";
-import { NEVER_TEXT } from "./marks.ts";
-import { advance, isProven, ROW_START, type SpellingTable, UNPROVEN } from "./spelling.ts";
+import { BOM, LF, NEVER_TEXT } from "./marks.ts";
+import { advance, isExact } from "./scan.ts";
+import { DOUBTFUL, ROW_START, type SpellingTable } from "./spelling.ts";
 
-/** A file whose first chunk is proven. */
-export interface HopefulFile {
-  /** The first line, without BOM and line end. */
-  readonly header: string;
-  /** Proves the rest; gives the number of rows, or `null` where a row is not proven. */
-  prove(): Promise<number | null>;
-  /** The file has no more than its first chunk: `prove` has nothing left to read. */
-  readonly isWhole: boolean;
+/** A header with everything in it. */
+export interface ProofLayout {
+  /** Proves rows as they stand in the file; not compiled `byLine`. */
+  readonly inPlace: SpellingTable;
 }
 
-const LF = 0x0a;
-const BOM = "\ufeff";
+/** A file whose first chunk has nothing but exact rows. */
+export interface Candidate<Layout extends ProofLayout> {
+  /** The layout of its header. */
+  readonly layout: Layout;
+  /** The file has no more than its first chunk: `prove` has nothing left to read. */
+  readonly isWhole: boolean;
+  /** Scans the rest; gives the number of rows, or `null` if one of them is doubtful. */
+  prove(): Promise<number | null>;
+}
 
 /**
- * Reads and proves a file's first chunk.
+ * Scans a file's first chunk.
  *
- * @param tableOf Compiles the layout that a header has; `null` where it is not the contract's.
- * @returns `null` where there is no hope.
+ * @param layoutOf Gives the layout of a header; `null` if it is not the contract's.
+ * @returns `null` if the file is no candidate.
  */
-export async function beginProof(
+export async function beginProof<Layout extends ProofLayout>(
   path: string,
   options: ReadOptions,
-  tableOf: (header: string) => SpellingTable | null,
-): Promise<HopefulFile | null> {
+  layoutOf: (header: readonly string[]) => Layout | null,
+): Promise<Candidate<Layout> | null> {
+  // Then a row within one chunk could be too long, which the scan does not look for.
   if (options.maxRowBytes < CHUNK_BYTES) return null;
   using file = await Deno.open(path);
   const buffer = options.buffer ?? Buffer.alloc(CHUNK_BYTES);
@@ -43,22 +49,22 @@ export async function beginProof(
   const chunk = first.value;
   const headerEnd = chunk?.indexOf(LF) ?? -1;
   if (!chunk || headerEnd < 1 || !isUtf8(chunk)) return null;
-  const line = chunk.toString("utf8", 0, headerEnd);
-  const header = line.startsWith(BOM) ? line.slice(BOM.length) : line;
+  const header = chunk.toString("utf8", chunk.indexOf(BOM) === 0 ? BOM.length : 0, headerEnd);
   if ([...NEVER_TEXT, options.quote].some((character) => header.includes(character))) return null;
-  const table = tableOf(header);
-  if (table === null) return null;
+  const layout = layoutOf(header.split(options.delimiter));
+  if (layout === null) return null;
   const rows = chunk.subarray(headerEnd + 1);
-  const state = advance(table, rows, ROW_START);
+  const state = advance(layout.inPlace, rows, ROW_START);
   const isWhole = (await file.stat()).size === chunk.length;
-  if (state === UNPROVEN || (isWhole && !isProven(table, state))) return null;
+  if (state === DOUBTFUL || (isWhole && !isExact(layout.inPlace, state))) return null;
   const begun: Progress = {
     position: chunk.length,
     rowStart: chunk.lastIndexOf(LF) + 1,
     state,
     rowCount: countBytes(rows, LF),
   };
-  return { header, isWhole, prove: () => proveRest(path, { ...options, buffer }, table, begun) };
+  const prove = () => proveRest(path, { ...options, buffer }, layout.inPlace, begun);
+  return { layout, isWhole, prove };
 }
 
 interface Progress {
@@ -79,14 +85,15 @@ async function proveRest(
   using file = await Deno.open(path);
   await file.seek(position, Deno.SeekMode.Start);
   for await (const chunk of readChunks(file, buffer, signal)) {
-    state = isUtf8(chunk) ? advance(table, chunk, state) : UNPROVEN;
+    state = isUtf8(chunk) ? advance(table, chunk, state) : DOUBTFUL;
     const firstEnd = chunk.indexOf(LF);
     // Only a row that lies in two chunks can be longer than one of them.
-    if (state === UNPROVEN || (firstEnd >= 0 && position + firstEnd - rowStart > maxRowBytes)) return null;
+    if (state === DOUBTFUL || (firstEnd >= 0 && position + firstEnd - rowStart > maxRowBytes)) return null;
     if (firstEnd >= 0) rowStart = position + chunk.lastIndexOf(LF) + 1;
     rowCount += countBytes(chunk, LF);
     position += chunk.length;
   }
-  if (!isProven(table, state) || position - rowStart > maxRowBytes) return null;
+  if (!isExact(table, state) || position - rowStart > maxRowBytes) return null;
+  // A last row without its line end is a row too.
   return rowCount + (rowStart < position ? 1 : 0);
 }

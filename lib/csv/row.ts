@@ -9,11 +9,11 @@
 
 /** How a source file is written. */
 export interface CsvDialect {
-  /** One ASCII character. */
+  /** The character between two fields; ASCII. */
   readonly delimiter: string;
-  /** One ASCII character. */
+  /** The character around fields, doubled within them; ASCII. */
   readonly quote: string;
-  /** Longest row, without its line end. */
+  /** Bytes of a row at most, without its line end. */
   readonly maxRowBytes: number;
 }
 
@@ -38,17 +38,17 @@ export class RowParser {
   /** Raw text of that field in the lines before this one: looking it up in the whole row would copy the row each time. */
   #before = "";
 
-  /** For one row. */
+  /** For one row, of which no line is there yet. */
   constructor(dialect: CsvDialect) {
     this.#dialect = dialect;
   }
 
-  /** Bytes so far, where the text is latin-1. */
+  /** Bytes so far, if the text is latin-1. */
   get length(): number {
     return this.#raw.length;
   }
 
-  /** Takes the next line; the row where it ends there, `null` where a quote is still open. */
+  /** Takes the next line; gives the row if it ends there, `null` while a quote is open. */
   push(content: string, end: LineEnd): CsvRow | null {
     const { delimiter, quote } = this.#dialect;
     this.#raw += content;
@@ -75,6 +75,7 @@ export class RowParser {
         return null;
       }
       this.#quoted += content.slice(at, close);
+      // Two quotes within a quoted field stand for one.
       if (content[close + 1] === quote) {
         this.#quoted += quote;
         at = close + 2;
@@ -82,6 +83,7 @@ export class RowParser {
       }
       const next = content.indexOf(delimiter, close + 1);
       const stop = next < 0 ? content.length : next;
+      // Text after the closing quote: the field is taken as it stands, with its quotes.
       const stray = stop > close + 1;
       this.#fields.push(stray ? this.#before + content.slice(fieldStart, stop) : this.#quoted ?? "");
       this.#quoted = null;

@@ -1,35 +1,29 @@
 /**
- * A header's layout as a table of states, by which a scan proves of every row, at the speed of reading, that a typed
- * reader takes it exactly: it has as many fields as the header, and each value of the contract is spelled so that
- * nothing can be rounded, cut or overflow.
+ * Compiles a header's layout to a table of states, by which a scan ({@link ./scan.ts}) proves that rows are exact: a row
+ * has as many fields as the header, and each value of the contract is spelled so that nothing can be rounded, cut or
+ * overflow when a typed reader takes it.
  *
  * DuckDB's typed reader departs from the contract there: it rounds decimals, takes `1.5` and `1e3` for integers, and
- * leaves out surplus empty fields. Where every row is proven it can be believed, and nothing has to be cast twice. The
- * proof is strict: valid spellings that are rare (`+5`, `.5`, blanks around a number) are left to the slower reading.
+ * leaves out surplus empty fields. A row that is proven can be given to it, and nothing has to be cast twice. The proof is
+ * strict: spellings that are valid and rare (`+5`, `.5`, blanks around a number) make a row doubtful, which costs time but
+ * changes nothing.
  *
- * @example
- * ```ts
- * const table = compileSpelling([{ kind: "integer" }, null], ",");
- * console.assert(isSpelled(table, new TextEncoder().encode("7,any\n")));
- * console.assert(!isSpelled(table, new TextEncoder().encode("1.5,any\n")));
- * ```
  * @module
  */
-import { NEVER_TEXT } from "./marks.ts";
+import { CR, LF, NEVER_TEXT } from "./marks.ts";
 import type { ColumnType } from "../column_type.ts";
 
 /** Next state by state and byte; a state is the index of its row of 256. */
 export type SpellingTable = Int32Array<ArrayBuffer>;
 
-/** The state in which nothing is proven any more; every byte leads back to it. */
-export const UNPROVEN = 0;
+/** The state in which nothing can be proven any more; every byte leads back to it. */
+export const DOUBTFUL = 0;
 /** The state before the first byte of a row, and at no other place. */
 export const ROW_START = 256;
 
 /** Digits that every integer of 64 bits may have; one of 19 could overflow. */
 const INTEGER_DIGITS = 18;
-const LF = "\n";
-const CR = "\r";
+const LINE_END = "\n";
 const DIGITS = "0123456789";
 const BLANKS = " \t";
 
@@ -38,25 +32,25 @@ const BLANKS = " \t";
  *
  * @param layout The type of each column, `null` for one that the contract does not have.
  * @param delimiter One ASCII character.
- * @param options.quote One ASCII character, which no proven row has.
- * @param options.byLine For {@linkcode markLines}: what is not proven is so up to the end of its line only, and a line
- * may also end in CRLF.
+ * @param options.quote One ASCII character, which no exact row has.
+ * @param options.byLine For `markLines`: a doubt ends with its line, and a line may also end in CRLF. Otherwise one
+ * doubtful row makes all rows after it doubtful.
  */
 export function compileSpelling(
   layout: readonly (ColumnType | null)[],
   delimiter: string,
   { quote = '"', byLine = false }: { readonly quote?: string; readonly byLine?: boolean } = {},
 ): SpellingTable {
-  const states = new States([...NEVER_TEXT, LF, delimiter, quote]);
+  const states = new States([...NEVER_TEXT, LINE_END, delimiter, quote]);
   let begin = states.add();
-  const afterOdd = states.add();
+  const afterDoubt = states.add();
   for (const [i, type] of layout.entries()) {
     const isLast = i === layout.length - 1;
     const next = isLast ? ROW_START : states.add();
-    states.addField(type, begin, isLast ? LF : delimiter, next);
+    states.addField(type, begin, isLast ? LINE_END : delimiter, next);
     begin = next;
   }
-  if (byLine) states.goOnByLine(afterOdd);
+  if (byLine) states.goOnByLine(afterDoubt);
   return states.table();
 }
 
@@ -109,14 +103,14 @@ class States {
     }
   }
 
-  /** Goes on after a line that is not proven, in a state like that of {@linkcode ROW_START}; allows CRLF. */
-  goOnByLine(afterOdd: number): void {
-    const [lf, cr] = [LF, CR].map((character) => character.charCodeAt(0)) as [number, number];
+  /** Goes on after a doubtful line, in a state like {@linkcode ROW_START}, and allows CRLF. */
+  goOnByLine(afterDoubt: number): void {
     const beforeLf = this.add();
-    for (const moves of this.#moves) if (moves.get(lf) === ROW_START) moves.set(cr, beforeLf);
-    this.#on(beforeLf, LF, ROW_START);
-    this.#moves[afterOdd / 256] = this.#moves[ROW_START / 256] ?? new Map();
-    for (const moves of this.#moves) if (moves.get(lf) !== ROW_START) moves.set(lf, afterOdd);
+    for (const moves of this.#moves) if (moves.get(LF) === ROW_START) moves.set(CR, beforeLf);
+    this.#on(beforeLf, LINE_END, ROW_START);
+    // The same moves as from the start of a row, but another state: it tells that the line before was doubtful.
+    this.#moves[afterDoubt / 256] = this.#moves[ROW_START / 256] ?? new Map();
+    for (const moves of this.#moves) if (moves.get(LF) !== ROW_START) moves.set(LF, afterDoubt);
   }
 
   /** The finished table. */
@@ -149,7 +143,7 @@ class States {
     return signed;
   }
 
-  /** One digit up to `most` of them; gives the states after each. */
+  /** The states of one digit up to `most` of them; gives those after each. */
   #digits(from: readonly number[], most: number): number[] {
     const states: number[] = [];
     for (let i = 0; i < most; i++) {
@@ -168,14 +162,16 @@ class States {
     const monthOf = (isLeap: boolean) =>
       this.#dash(this.#number(2, 100, (month) => {
         const dayCount = month === 2 && isLeap ? 29 : DAY_COUNTS[month];
-        if (dayCount === undefined) return UNPROVEN;
+        if (dayCount === undefined) return DOUBTFUL;
+        // Months of equal length share their days.
         const day = days.get(dayCount) ??
-          this.#dash(this.#number(2, 100, (day) => day >= 1 && day <= dayCount ? ended : UNPROVEN));
+          this.#dash(this.#number(2, 100, (day) => day >= 1 && day <= dayCount ? ended : DOUBTFUL));
         days.set(dayCount, day);
         return day;
       }));
     const common = monthOf(false), leap = monthOf(true);
-    const year = this.#number(4, 400, (year) => year === 0 ? UNPROVEN : isLeapYear(year) ? leap : common);
+    const year = this.#number(4, 400, (year) => year === 0 ? DOUBTFUL : isLeapYear(year) ? leap : common);
+    // A field has to begin in the state that it was given.
     this.#moves[begin / 256] = this.#moves[year / 256] ?? new Map();
   }
 
@@ -190,12 +186,13 @@ class States {
    * The state before a number of so many digits.
    *
    * @param period Numbers that differ by it lead to the same, but for 0.
-   * @param nextOf Where a number leads.
+   * @param nextOf Gives the state after a number.
    */
   #number(digitCount: number, period: number, nextOf: (number: number) => number): number {
     const known = new Map<string, number>();
     const build = (prefix: number, digitsLeft: number): number => {
       if (digitsLeft === 0) return nextOf(prefix);
+      // Two prefixes that differ by the period lead to the same, and share a state.
       const key = `${digitsLeft} ${prefix * 10 ** digitsLeft % period} ${prefix === 0}`;
       let state = known.get(key);
       if (state === undefined) {
@@ -210,105 +207,9 @@ class States {
   }
 }
 
-/** By month, in years that are no leap years; there is no month 0. */
+/** Days of each month in years that are no leap years; there is no month 0. */
 const DAY_COUNTS = [undefined, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 function isLeapYear(year: number): boolean {
   return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
-}
-
-/** Ways that {@linkcode advance} goes at once: each waits for its last table row, and the others need not. */
-const LANES = 4;
-
-/**
- * Goes on from a state over bytes.
- *
- * @returns The state after them; {@linkcode UNPROVEN} where one of them is not as it must be.
- */
-export function advance(table: SpellingTable, bytes: Uint8Array, state: number): number {
-  const starts = laneStarts(bytes);
-  if (starts === null) return advanceOne(table, bytes, state);
-  const [b = 0, c = 0, d = 0] = starts;
-  const common = Math.min(b, c - b, d - c, bytes.length - d);
-  let [first, second, third, fourth] = [state, ROW_START, ROW_START, ROW_START];
-  for (let i = 0; i < common; i++) {
-    first = table[first + bytes[i]!]!;
-    second = table[second + bytes[b + i]!]!;
-    third = table[third + bytes[c + i]!]!;
-    fourth = table[fourth + bytes[d + i]!]!;
-  }
-  first = advanceOne(table, bytes.subarray(common, b), first);
-  second = advanceOne(table, bytes.subarray(b + common, c), second);
-  third = advanceOne(table, bytes.subarray(c + common, d), third);
-  fourth = advanceOne(table, bytes.subarray(d + common), fourth);
-  return first === ROW_START && second === ROW_START && third === ROW_START ? fourth : UNPROVEN;
-}
-
-/** Where the second lane and those after it begin: at rows, about a quarter of the bytes apart. */
-function laneStarts(bytes: Uint8Array): number[] | null {
-  const starts: number[] = [];
-  for (let lane = 1; lane < LANES; lane++) {
-    const start = bytes.indexOf(LF.charCodeAt(0), Math.floor(lane * bytes.length / LANES)) + 1;
-    if (start === 0 || start <= (starts.at(-1) ?? 0)) return null;
-    starts.push(start);
-  }
-  return starts;
-}
-
-function advanceOne(table: SpellingTable, bytes: Uint8Array, from: number): number {
-  let state = from;
-  for (let i = 0; i < bytes.length; i++) state = table[state + bytes[i]!]!;
-  return state;
-}
-
-/** What {@linkcode markLines} leaves at the end of a proven line. */
-export const PROVEN = ROW_START / 256;
-
-/**
- * Tells of each line by itself whether it is proven: {@linkcode PROVEN} stands at its LF then, and something else where
- * it is not. All other marks mean nothing.
- *
- * @param table Compiled `byLine`.
- * @param bytes From the start of a line.
- * @param marks As long as the bytes.
- */
-export function markLines(table: SpellingTable, bytes: Uint8Array, marks: Uint8Array): void {
-  const [b, c, d] = laneStarts(bytes) ?? [];
-  if (b === undefined || c === undefined || d === undefined) {
-    return markLane(table, bytes, marks, 0, bytes.length);
-  }
-  const common = Math.min(b, c - b, d - c, bytes.length - d);
-  let first = ROW_START, second = ROW_START, third = ROW_START, fourth = ROW_START;
-  // A branch for each line would cost more than a mark for each byte.
-  for (let i = 0; i < common; i++) {
-    marks[i] = (first = table[first + bytes[i]!]!) >> 8;
-    marks[b + i] = (second = table[second + bytes[b + i]!]!) >> 8;
-    marks[c + i] = (third = table[third + bytes[c + i]!]!) >> 8;
-    marks[d + i] = (fourth = table[fourth + bytes[d + i]!]!) >> 8;
-  }
-  markLane(table, bytes, marks, common, b, first);
-  markLane(table, bytes, marks, b + common, c, second);
-  markLane(table, bytes, marks, c + common, d, third);
-  markLane(table, bytes, marks, d + common, bytes.length, fourth);
-}
-
-function markLane(
-  table: SpellingTable,
-  bytes: Uint8Array,
-  marks: Uint8Array,
-  from: number,
-  to: number,
-  state: number = ROW_START,
-): void {
-  for (let i = from; i < to; i++) marks[i] = (state = table[state + bytes[i]!]!) >> 8;
-}
-
-/** Whether rows that ended in this state, with or without a last line end, are proven. */
-export function isProven(table: SpellingTable, state: number): boolean {
-  return state === ROW_START || table[state + LF.charCodeAt(0)] === ROW_START;
-}
-
-/** Whether whole rows are proven, as far as the table goes. */
-export function isSpelled(table: SpellingTable, rows: Uint8Array): boolean {
-  return isProven(table, advance(table, rows, ROW_START));
 }

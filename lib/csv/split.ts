@@ -1,117 +1,111 @@
 /**
- * Reads a source file once and gives its rows to the engine in two files of the same form: those that a table proves to
- * be exact, which can be read typed, and all others, of which each value has to be looked at.
+ * Reads a source file once and gives its rows to the engine in two files: the exact ones, which a table proves and which
+ * can be read typed, and the doubtful ones, of which each value has to be looked at.
  *
- * Text is handled as latin-1, one character a byte: the delimiters are ASCII, which never is part of a longer UTF-8
- * character, and what is read is written unchanged.
+ * Text is handled as latin-1, one character a byte. That is safe since the delimiters are ASCII, which never is part of a
+ * longer UTF-8 character, and what is read is written unchanged.
  *
  * @module
  */
 import { Buffer, isUtf8 } from "node:buffer";
 import { CHUNK_BYTES, readChunks, type ReadOptions } from "./chunks.ts";
-import type { RowWriter } from "./normalised.ts";
-import { type CsvDialect, type LineEnd, RowParser } from "./row.ts";
-import { markLines, type SpellingTable } from "./spelling.ts";
 import type { KnownKeys } from "./key_bits.ts";
+import { BOM, CR, LF } from "./marks.ts";
+import { type CsvDialect, type LineEnd, RowParser } from "./row.ts";
+import type { RowWriter } from "./row_writer.ts";
+import { markLines } from "./scan.ts";
+import type { SpellingTable } from "./spelling.ts";
+import type { FileFault } from "../source_file.ts";
 
-/** What {@linkcode splitCsv} found. */
-export type SplitCsv =
-  /** No bytes, or nothing but a BOM and blank lines. */
-  | { readonly kind: "empty"; readonly detail: string }
-  | { readonly kind: "not_utf8" }
-  /** The header is none of the contract's. */
-  | { readonly kind: "header" }
-  /** It cannot be read further. */
-  | { readonly kind: "malformed"; readonly line: number; readonly detail: string }
-  /** How many rows went where; both writers still tell of them. */
-  | { readonly kind: "rows"; readonly provenCount: number; readonly oddCount: number };
+/** The target that took the rows of a file, of which both writers tell; or the fault of a file that cannot be read. */
+export type SplitCsv<Target extends SplitTarget> =
+  | { readonly target: Target }
+  | { readonly fault: FileFault };
 
-/** Where the rows of a file go; both writers have begun it. */
+/** What takes the rows of a file; both writers have begun it. */
 export interface SplitTarget {
   /** Proves lines; compiled `byLine`. */
   readonly table: SpellingTable;
-  /** By field, as far as there are any: a row with another key is looked at. */
+  /** Known keys by field, up to the last field that has any: a row with another key counts as doubtful. */
   readonly keys: readonly (KnownKeys | null)[];
-  /** Takes the rows that it proves. */
-  readonly proven: RowWriter;
-  /** Takes all others. */
-  readonly odd: RowWriter;
+  /** Takes the exact rows. */
+  readonly exact: RowWriter;
+  /** Takes the doubtful ones. */
+  readonly doubtful: RowWriter;
 }
 
-const LF = 0x0a;
-const CR = 0x0d;
-const BOM = Buffer.from("\ufeff");
+/** Gives the target for a header, or the header's fault: no row is read then. */
+export type BeginSplit<Target> = (header: readonly string[]) => Target | { readonly fault: FileFault };
 
-/**
- * Splits a file. What it has written of one that cannot be read to its end it takes back.
- *
- * @param begin Gives the target for a header; `null` where that is not the contract's: no row is read then.
- */
-export async function splitCsv(
+/** Splits a file; what was written of one that cannot be read to its end is taken back. */
+export async function splitCsv<Target extends SplitTarget>(
   path: string,
   options: ReadOptions,
-  begin: (header: readonly string[]) => SplitTarget | null,
-): Promise<SplitCsv> {
+  begin: BeginSplit<Target>,
+): Promise<SplitCsv<Target>> {
   const rows = new RowSplitter(options, begin);
-  let result: SplitCsv | null = null;
+  let result: SplitCsv<Target> | null = null;
   try {
     return result = await splitRows(path, rows, options);
   } finally {
     for (const writer of rows.writers) {
-      if (result?.kind === "rows") writer.commit();
+      if (result !== null && "target" in result) writer.commit();
       else writer.rollback();
     }
   }
 }
 
-async function splitRows(
+async function splitRows<Target extends SplitTarget>(
   path: string,
-  rows: RowSplitter,
+  rows: RowSplitter<Target>,
   { buffer, signal }: ReadOptions,
-): Promise<SplitCsv> {
+): Promise<SplitCsv<Target>> {
   using file = await Deno.open(path);
   let isEmpty = true;
-  // To its last byte, also where no further row is read: what is not text is nothing else.
+  // To its last byte, even if no further row is read: that a file is not UTF-8 comes before all other faults.
   for await (const chunk of readChunks(file, buffer ?? Buffer.alloc(CHUNK_BYTES), signal)) {
-    if (!isUtf8(chunk)) return { kind: "not_utf8" };
+    if (!isUtf8(chunk)) return { fault: { reason: "not_utf8", detail: "it is not UTF-8 text" } };
     rows.push(isEmpty && chunk.indexOf(BOM) === 0 ? chunk.subarray(BOM.length) : chunk);
     isEmpty = false;
   }
-  return isEmpty ? { kind: "empty", detail: "it has no bytes" } : rows.end();
+  return isEmpty ? { fault: { reason: "empty_file", detail: "it has no bytes" } } : rows.end();
 }
 
 /** Takes a file's bytes in chunks, and its rows from them. */
-class RowSplitter {
+class RowSplitter<Target extends SplitTarget> {
   readonly #dialect: CsvDialect;
   readonly #quote: number;
-  readonly #begin: (header: readonly string[]) => SplitTarget | null;
-  #target: SplitTarget | null = null;
+  readonly #begin: BeginSplit<Target>;
+  #target: Target | null = null;
   /** Why no further row is read. */
-  #end: SplitCsv | null = null;
-  /** What is not taken yet, from the start of a row, with room for an LF after it. */
+  #fault: FileFault | null = null;
+  /** Bytes that are not taken yet stand in it between `from` and `to`, with room for an LF after them. */
   #window = Buffer.alloc(0);
-  /** Of the lines in the window. */
+  /** Marks of the lines in the window. */
   #marks = new Uint8Array(0);
   #isMarked = false;
+  /** Where the row in front begins. */
   #from = 0;
   #to = 0;
-  /** Bytes without which the row is not looked at again: a long one would be read anew with each chunk. */
+  /** Bytes without which the row in front is not looked at again: a long one would be read anew with each chunk. */
   #wanted = 0;
-  /** Of the row in front. */
+  /** The line of the row in front. */
   #line = 1;
 
-  constructor(dialect: CsvDialect, begin: (header: readonly string[]) => SplitTarget | null) {
+  constructor(dialect: CsvDialect, begin: BeginSplit<Target>) {
     this.#dialect = dialect;
     this.#quote = dialect.quote.charCodeAt(0);
     this.#begin = begin;
   }
 
+  /** The writers that have begun the file. */
   get writers(): RowWriter[] {
-    return this.#target === null ? [] : [this.#target.proven, this.#target.odd];
+    return this.#target === null ? [] : [this.#target.exact, this.#target.doubtful];
   }
 
+  /** Takes the next bytes. */
   push(chunk: Buffer): void {
-    if (this.#end !== null) return;
+    if (this.#fault !== null) return;
     const left = this.#to - this.#from;
     const sizeBytes = left + chunk.length;
     const old = this.#window;
@@ -119,6 +113,7 @@ class RowSplitter {
       this.#window = Buffer.alloc(2 * sizeBytes);
       this.#marks = new Uint8Array(2 * sizeBytes);
     }
+    // What is left moves to the front: no row is cut between two windows.
     old.copy(this.#window, 0, this.#from, this.#to);
     chunk.copy(this.#window, left);
     this.#isMarked = false;
@@ -127,18 +122,19 @@ class RowSplitter {
     if (sizeBytes >= this.#wanted) this.#takeRows(false);
   }
 
-  end(): SplitCsv {
+  /** Takes the last row; gives the result. */
+  end(): SplitCsv<Target> {
     this.#takeRows(true);
-    if (this.#end !== null) return this.#end;
-    if (this.#target === null) return { kind: "empty", detail: "it has nothing but blank lines" };
-    const { proven, odd } = this.#target;
-    return { kind: "rows", provenCount: proven.rowCount, oddCount: odd.rowCount };
+    if (this.#fault !== null) return { fault: this.#fault };
+    if (this.#target !== null) return { target: this.#target };
+    return { fault: { reason: "empty_file", detail: "it has nothing but blank lines" } };
   }
 
   #takeRows(atEnd: boolean): void {
-    while (this.#end === null && this.#from < this.#to) {
-      if (this.#target !== null) this.#takeProven(this.#target);
-      if (this.#from < this.#to && !this.#takeOther(atEnd)) {
+    while (this.#fault === null && this.#from < this.#to) {
+      if (this.#target !== null) this.#takeExact(this.#target);
+      if (this.#from < this.#to && !this.#takeDoubtful(atEnd)) {
+        // Twice as much as there is, so that of a row over many chunks no more than twice its bytes are looked at.
         this.#wanted = 2 * (this.#to - this.#from);
         return;
       }
@@ -146,25 +142,27 @@ class RowSplitter {
     this.#wanted = 0;
   }
 
-  #takeProven({ proven, table, keys }: SplitTarget): void {
+  /** Takes rows up to the first one that is doubtful. */
+  #takeExact({ exact, table, keys }: SplitTarget): void {
     if (!this.#isMarked) {
       markLines(
         table,
         this.#window.subarray(this.#from, this.#to),
         this.#marks.subarray(this.#from, this.#to),
       );
+      // Behind the last byte an LF that is not marked, so that copying stops there without looking for the end.
       this.#window[this.#to] = LF;
       this.#marks[this.#to] = 0;
       this.#isMarked = true;
     }
-    const before = proven.rowCount;
+    const before = exact.rowCount;
     const source = this.#window.subarray(0, this.#to + 1);
-    this.#from = proven.copyProven(source, this.#marks, this.#from, this.#line, keys);
-    this.#line += proven.rowCount - before;
+    this.#from = exact.copyExact(source, this.#marks, this.#from, this.#line, keys);
+    this.#line += exact.rowCount - before;
   }
 
-  /** Takes one row as it comes, or a blank line; whether it was whole. */
-  #takeOther(atEnd: boolean): boolean {
+  /** Takes one row, whatever it is, or a blank line; `false` if it does not end within the window. */
+  #takeDoubtful(atEnd: boolean): boolean {
     const { delimiter, maxRowBytes } = this.#dialect;
     let parser: RowParser | null = null;
     for (let from = this.#from, line = this.#line;; line++) {
@@ -183,14 +181,14 @@ class RowSplitter {
         if (this.#target === null) {
           return this.#takeHeader(content.toString("latin1").split(delimiter), next, line);
         }
-        this.#target.odd.addPlain(line, content);
+        this.#target.doubtful.addPlain(line, content);
         return this.#skipTo(next, line + 1);
       }
       parser ??= new RowParser(this.#dialect);
       const row = parser.push(content.toString("latin1"), end);
       if (row !== null) {
         if (this.#target === null) return this.#takeHeader(row.fields, next, line);
-        this.#target.odd.add(this.#line, row);
+        this.#target.doubtful.add(this.#line, row);
         return this.#skipTo(next, line + 1);
       }
       if (isCut) return this.#giveUp("a quote that is opened here is not closed before the file ends");
@@ -199,8 +197,9 @@ class RowSplitter {
   }
 
   #takeHeader(fields: readonly string[], next: number, line: number): true {
-    this.#target = this.#begin(fields.map((field) => Buffer.from(field, "latin1").toString("utf8")));
-    if (this.#target === null) this.#end = { kind: "header" };
+    const begun = this.#begin(fields.map((field) => Buffer.from(field, "latin1").toString("utf8")));
+    if ("fault" in begun) this.#fault = begun.fault;
+    else this.#target = begun;
     return this.#skipTo(next, line + 1);
   }
 
@@ -211,7 +210,8 @@ class RowSplitter {
   }
 
   #giveUp(detail: string): true {
-    this.#end = { kind: "malformed", line: this.#line, detail };
+    const line = this.#line;
+    this.#fault = { reason: "malformed_csv", detail: `line ${line}: ${detail}`, line };
     return true;
   }
 }

@@ -1,73 +1,68 @@
 /**
  * One DuckDB, opened with limits and locked to the folders it may touch; the only file that knows the driver.
  *
- * The foreign-function permission that the driver needs ends Deno's sandbox for it, so DuckDB's own takes over: after
- * opening, nothing outside the allowed folders can be read or written, and no setting can be changed back.
+ * The driver needs the foreign-function permission, which ends Deno's sandbox for it. DuckDB's own takes over: once open,
+ * it reads and writes nothing outside the allowed folders, and no setting can be changed back.
  *
  * @module
  */
 import type { DuckDBConnection, DuckDBInstance, Json } from "@duckdb/node-api";
 import { withoutValues } from "./errors.ts";
+import { memoryLimitMib } from "./limits.ts";
 import { wrapSystemError } from "../errors.ts";
-import { literal } from "../sql.ts";
+import { identifier, literal } from "../sql.ts";
 
-/** A value as JSON has it; 64-bit integers and decimals arrive as text, so that they are exact. */
+/** A value as JSON has it. A 64-bit integer or a decimal is text, so that it is exact. */
 export type SqlValue = Json;
 
 /** A row of a small result, by column name. */
 export type Row = Record<string, SqlValue>;
 
-/** Memory and threads as configured; `auto` takes what DuckDB finds in the container's limits. */
+/** Memory and threads as they are configured; `auto` takes what DuckDB finds in the container's limits. */
 export interface Resources {
-  /** `auto` or a size such as `2GiB`. */
+  /** DuckDB's memory: `auto` or a size such as `2GiB`. */
   readonly memoryLimit: string;
-  /** `auto`: the container's cores. */
+  /** DuckDB's threads; `auto` is one for each of the container's cores. */
   readonly threads: "auto" | number;
 }
 
-/** How to open a DuckDB. */
+/** What a DuckDB may touch and use. */
 export interface DuckdbOptions {
   /** The only folders that queries may read and write. */
   readonly allowedFolders: readonly string[];
-  /** A database file to {@linkcode Duckdb.attach}, besides them. */
+  /** A database file outside these folders, for {@linkcode Duckdb.attach}. */
   readonly databaseFile?: string;
-  /** Where larger-than-memory work spills; within an allowed folder. */
+  /** The folder that takes what does not fit into memory; within an allowed folder. */
   readonly spillFolder: string;
-  /** Limits. */
+  /** How much memory and how many threads it gets. */
   readonly resources: Resources;
-  /** Joins in the order in which a query has them: facts first, dimensions after. */
+  /** Whether joins keep the order in which a query has them: facts first, dimensions after. */
   readonly joinAsWritten?: boolean;
-  /** Interrupts a running query. */
+  /** Interrupts a running query, and keeps the next one from running. */
   readonly signal?: AbortSignal;
 }
 
-/** Share of the detected memory that DuckDB's own default takes (DuckDB, configuration reference: memory_limit). */
-const DEFAULT_MEMORY_SHARE = 0.8;
-/** Share of the memory for DuckDB; above it the container was killed at 10 M rows. */
-const MEMORY_SHARE = 0.55;
-/** Deno with its heap and the driver's library, in MiB. */
-const RUNTIME_MIB = 320;
-/** DuckDB cannot work with less, in MiB. */
-const LEAST_MIB = 64;
 /**
- * DuckDB cannot know how many rows a CSV file has and takes it for small: it would build a join's hash table from the
- * facts, which takes three times as long.
+ * The optimisers that are off for {@linkcode DuckdbOptions.joinAsWritten}. DuckDB cannot know how many rows a CSV file
+ * has and takes it for small: it would build a join's hash table from the facts, which takes three times as long.
  */
 const REORDERING = "join_order,build_side_probe_side";
 /**
- * Rows that a partitioned write holds back. DuckDB's default of 524,288 over 3,000 partitions, each with blocks of its
- * own, does not fit into 1 GiB; this takes as long and writes 5 % more files.
+ * Rows that a partitioned write holds back. DuckDB's default of 524,288 does not fit into 1 GiB with 3,000 partitions,
+ * each of which has blocks of its own; this takes as long and writes 5 % more files.
  */
 const PARTITION_FLUSH_ROWS = 50_000;
-/** Rows of a data chunk at most (DuckDB, STANDARD_VECTOR_SIZE). */
+/** The most rows of a data chunk (DuckDB, STANDARD_VECTOR_SIZE). */
 const CHUNK_ROWS = 2048;
 /** How often the progress of a query is read. */
 const PROGRESS_INTERVAL_MS = 200;
+/** How often a query that is to end is told so. */
+const INTERRUPT_INTERVAL_MS = 20;
 
-/** The attached database file, for queries. */
+/** The name under which queries find the attached database file. */
 const ATTACHED = "attached";
 
-/** An open DuckDB in memory with one connection; runs one statement at a time. */
+/** An open DuckDB in memory. It runs one statement at a time. */
 export class Duckdb implements AsyncDisposable {
   /** DuckDB's memory limit in MiB. */
   readonly memoryLimitMib: number;
@@ -89,7 +84,7 @@ export class Duckdb implements AsyncDisposable {
     this.#signal = signal;
   }
 
-  /** Opens and locks. */
+  /** Opens a DuckDB and locks it. */
   static async open(options: DuckdbOptions): Promise<Duckdb> {
     const { DuckDBInstance } = await loadDriver();
     const instance = await DuckDBInstance.create(":memory:");
@@ -101,7 +96,7 @@ export class Duckdb implements AsyncDisposable {
       const statements = [
         `SET memory_limit = '${limit}MiB'`,
         threads === "auto" ? "" : `SET threads = ${threads}`,
-        // Order and caches cost memory that grows with the data; the page cache of the system serves as well.
+        // Order and caches cost memory that grows with the data; the system's page cache serves as well.
         "SET preserve_insertion_order = false",
         `SET partitioned_write_flush_threshold = ${PARTITION_FLUSH_ROWS}`,
         "SET enable_external_file_cache = false",
@@ -113,6 +108,7 @@ export class Duckdb implements AsyncDisposable {
         `SET temp_directory = ${literal(options.spillFolder)}`,
         `SET allowed_directories = [${options.allowedFolders.map(literal).join(", ")}]`,
         `SET allowed_paths = [${filesOf(options.databaseFile).map(literal).join(", ")}]`,
+        // The last two in this order: the folders cannot be set once access is off, nor anything once all is locked.
         "SET enable_external_access = false",
         "SET lock_configuration = true",
       ];
@@ -127,8 +123,8 @@ export class Duckdb implements AsyncDisposable {
   /**
    * Runs one statement and reads its whole, small result.
    *
-   * @param parameters Bound to `$1`, `$2`, …
-   * @throws {Error} With DuckDB's text, less every value that it quotes.
+   * @param parameters The values of `$1`, `$2`, …
+   * @throws {Error} with DuckDB's text, less every value that it quotes.
    */
   async query(sql: string, parameters: readonly (string | number | null)[] = []): Promise<Row[]> {
     try {
@@ -140,24 +136,34 @@ export class Duckdb implements AsyncDisposable {
   }
 
   /**
-   * The type of each column of a SELECT, by name; it is not run.
+   * The name and type of each column of a SELECT, in their order; it is not run.
    *
-   * @throws {Error} With DuckDB's whole text, where it does not bind: without rows there are no values in it but those
-   * of the statement.
+   * @param views What exists for this SELECT, and for nothing else: by the name of each view the SQL types of its columns.
+   * @throws {Error} with DuckDB's whole text if it does not bind: without rows there are no values in it but those of the
+   * statement.
    */
-  async describe(select: string): Promise<Map<string, string>> {
+  async describe(
+    select: string,
+    views: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+  ): Promise<[name: string, type: string][]> {
+    // Temporary names belong to a connection: on one of its own nothing is in the way, and nothing stays.
+    const connection = await this.#instance.connect();
     try {
-      const columns = await this.#read(`DESCRIBE ${select}`, []);
-      return new Map(
-        columns.map(({ column_name, column_type }) => [String(column_name), String(column_type)]),
-      );
+      for (const [view, columns] of Object.entries(views)) {
+        const row = Object.entries(columns).map(([name, type]) => `NULL::${type} AS ${identifier(name)}`);
+        await this.#read(`CREATE TEMP VIEW ${identifier(view)} AS SELECT ${row.join(", ")}`, [], connection);
+      }
+      const columns = await this.#read(`DESCRIBE ${select}`, [], connection);
+      return columns.map(({ column_name, column_type }) => [String(column_name), String(column_type)]);
     } catch (error) {
       this.#signal?.throwIfAborted();
       throw wrapSystemError(error, "Cannot describe a query");
+    } finally {
+      connection.closeSync();
     }
   }
 
-  /** Like {@linkcode query}, and says now and then which share of the work is done. */
+  /** Runs a {@linkcode query}, and says now and then which share of the work is done, above 0 and up to 1. */
   async queryWithProgress(sql: string, onProgress: (share: number) => void): Promise<Row[]> {
     const timer = setInterval(() => {
       const { percentage } = this.#connection.progress;
@@ -173,8 +179,8 @@ export class Duckdb implements AsyncDisposable {
   /**
    * Appends rows to a table whose columns are all VARCHAR, as they arrive.
    *
-   * @param columnCount Of the table, and of every row.
-   * @returns How many rows.
+   * @param columnCount How many columns the table has, and every row.
+   * @returns How many rows there were.
    */
   async appendText(
     table: string,
@@ -195,18 +201,23 @@ export class Duckdb implements AsyncDisposable {
           rowCount += rows.length;
         }
       }
-    } catch (error) {
-      throw wrapSystemError(withoutValues(error), "Cannot append rows");
-    } finally {
       appender.closeSync();
+      return rowCount;
+    } catch (error) {
+      try {
+        appender.closeSync();
+      } catch {
+        // It still has the rows that it could not append.
+      }
+      throw wrapSystemError(withoutValues(error), "Cannot append rows");
     }
-    return rowCount;
   }
 
   /**
-   * Opens {@linkcode DuckdbOptions.databaseFile}, created where it is missing, and makes its tables the default ones;
-   * takes a tenth of the time of a DuckDB of its own. Where it cannot be opened, DuckDB's text is thrown, less the
-   * values in it: opening also reads the log of changes.
+   * Opens {@linkcode DuckdbOptions.databaseFile}, which is created if it is missing, and makes its tables the default
+   * ones. That takes a tenth of the time of a DuckDB of its own.
+   *
+   * @throws {Error} with DuckDB's text, less the values in it: opening also reads the log of changes.
    */
   async attach({ readOnly = false } = {}): Promise<void> {
     const file = literal(this.#databaseFile ?? "");
@@ -217,17 +228,17 @@ export class Duckdb implements AsyncDisposable {
     }
   }
 
-  /** Closes the file; it is free for other processes afterwards. */
+  /** Closes the database file, which other processes may open then. */
   async detach(): Promise<void> {
     await this.#connection.run(`USE memory; DETACH ${ATTACHED}`);
   }
 
-  /** Runs one statement also after the signal, which ends everything else: to give back what is held. */
+  /** Runs one statement that gives back what is held; also after the signal, which ends everything else. */
   async giveBack(sql: string, parameters: readonly (string | number | null)[] = []): Promise<void> {
     await this.#connection.run(sql, [...parameters]);
   }
 
-  /** Runs the work in one transaction; rolled back where it throws. */
+  /** Runs the work in one transaction, which is rolled back if the work throws. */
   async transaction<T>(work: () => Promise<T>): Promise<T> {
     await this.query("BEGIN TRANSACTION");
     try {
@@ -235,23 +246,34 @@ export class Duckdb implements AsyncDisposable {
       await this.query("COMMIT");
       return result;
     } catch (error) {
+      // What the work threw is the error to report; one that broke the connection has ended the transaction as well.
       await this.giveBack("ROLLBACK").catch(() => {});
       throw error;
     }
   }
 
-  async #read(sql: string, parameters: readonly (string | number | null)[]): Promise<Row[]> {
+  async #read(
+    sql: string,
+    parameters: readonly (string | number | null)[],
+    connection = this.#connection,
+  ): Promise<Row[]> {
     this.#signal?.throwIfAborted();
-    const interrupt = () => this.#connection.interrupt();
+    let timer: ReturnType<typeof setInterval> | undefined;
+    const interrupt = () => {
+      connection.interrupt();
+      // DuckDB forgets it if the query is only just being begun, in a thread that may have to wait for a processor.
+      timer = setInterval(() => connection.interrupt(), INTERRUPT_INTERVAL_MS);
+    };
     this.#signal?.addEventListener("abort", interrupt);
     try {
-      return (await this.#connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
+      return (await connection.runAndReadAll(sql, [...parameters])).getRowObjectsJson();
     } finally {
       this.#signal?.removeEventListener("abort", interrupt);
+      clearInterval(timer);
     }
   }
 
-  /** Closes connection and instance. */
+  /** Closes the connection and the instance. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#connection.closeSync();
     this.#instance.closeSync();
@@ -259,7 +281,7 @@ export class Duckdb implements AsyncDisposable {
   }
 }
 
-/** Loads the driver with its library, which may not be allowed: not before there is somebody to say so. */
+/** Loads the driver late: its library may not be allowed, and at the start of the process nobody would report that. */
 async function loadDriver(): Promise<typeof import("@duckdb/node-api")> {
   try {
     return await import("@duckdb/node-api");
@@ -268,27 +290,13 @@ async function loadDriver(): Promise<typeof import("@duckdb/node-api")> {
   }
 }
 
-/** A relation of the JSON array of objects in `$1`; names and SQL types of its columns. */
+/** A SELECT of the rows in `$1`, a JSON array of objects; `columns` gives the SQL type of each name. */
 export function rowsOf(columns: Readonly<Record<string, string>>): string {
   return `SELECT unnest(from_json($1::JSON, ${literal(JSON.stringify([columns]))}), recursive := true)`;
 }
 
-/** A database file and what DuckDB 1.5 keeps beside it: the log of changes, and what it turns that into. */
+/** A database file with what DuckDB 1.5 keeps beside it: the log of changes, and what that becomes at a checkpoint. */
 function filesOf(databaseFile: string | undefined): string[] {
   if (databaseFile === undefined) return [];
   return ["", ".wal", ".wal.checkpoint", ".wal.recovery"].map((ending) => databaseFile + ending);
-}
-
-/** The memory limit in MiB: as configured, else what leaves room for the runtime beside DuckDB. */
-function memoryLimitMib(configured: string, duckdbDefault: string): number {
-  if (configured !== "auto") return Math.max(LEAST_MIB, Math.floor(sizeMib(configured)));
-  const available = sizeMib(duckdbDefault) / DEFAULT_MEMORY_SHARE;
-  return Math.max(LEAST_MIB, Math.floor(Math.min(MEMORY_SHARE * available, available - RUNTIME_MIB)));
-}
-
-function sizeMib(text: string): number {
-  const [, count, unit = "", binary] = /^([\d.]+) ?([KMGT]?)(i?)B/i.exec(text) ?? [];
-  if (count === undefined) throw new RangeError(`Cannot read the size ${text}`);
-  const bytes = Number(count) * (binary ? 1024 : 1000) ** " KMGT".indexOf(unit.toUpperCase() || " ");
-  return bytes / (1024 * 1024);
 }

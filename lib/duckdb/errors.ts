@@ -1,6 +1,6 @@
 /**
- * What DuckDB says of a failed query, without what it quotes: rows and dimensions hold personal data, and an error's text
- * ends in the log and in the summary.
+ * What DuckDB says of a failed query, less what it quotes: rows and dimensions hold personal data, and an error's text
+ * goes into the log and the summary.
  *
  * @example
  * ```ts
@@ -10,24 +10,25 @@
  * @module
  */
 
-/** How a text of DuckDB begins: what the driver was doing, or nothing, and the kind. */
+/** How DuckDB's text begins: sometimes with what the driver was doing, then with the error's kind. */
 const KIND = /^(?:Failed to [\w ]+: )?([A-Z][\w ]*) Error: /;
-/** Kinds that speak of files, memory and the statement: they name paths, tables and columns, but no value. */
+/** Kinds whose texts name paths, tables, columns and the statement, but no value. */
 const WITHOUT_VALUES = ["IO", "Permission", "Out of Memory", "Parser", "Binder", "Catalog"];
-/** The end of a text that shows the statement. */
+/** The lines at the end that show the place in the statement. */
 const STATEMENT = /\n\nLINE \d+: [^\n]*\n *\^\s*$/;
 /**
- * From a quote to the last one of its kind, or to the end where there is none: DuckDB escapes nothing, so that a value
- * may have quotes and line ends of its own. An apostrophe within a word is none.
+ * From a quote to the last one of its kind, or to the end if there is no other. DuckDB escapes nothing, so that a value
+ * may have quotes and line ends of its own. An apostrophe within a word is no quote.
  */
 const QUOTED = /(?<!\w)(["'])(?:.*\1(?!\w)|.*$)/gs;
-/** A number that is not part of a type, as in INT64 and DECIMAL(18,2). */
+/** A number, unless it is part of a type such as INT64 or DECIMAL(18,2). */
 const NUMBER = /(?<![\w.])(?<!DECIMAL\((?:\d+,)?)-?\d[\w.:+-]*/g;
-/** Input that could not be read: it comes in quotes and then without them, or only without them, after a colon. */
+/** Input that could not be read. DuckDB shows it in quotes and then without, or only without, after a colon. */
 const INPUT = /^(Invalid Input Error: (?:Could not parse string|[^:"']*(?=:))).*$/s;
+/** The text that takes a value's place. */
 const TAKEN_OUT = "…";
 
-/** The error's kind and text less everything that may be a value; whatever is no error of DuckDB, as it is. */
+/** An error of DuckDB with its kind and text, less everything that may be a value; anything else as it is. */
 export function withoutValues(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const [, kind] = KIND.exec(error.message) ?? [];
@@ -35,6 +36,6 @@ export function withoutValues(error: unknown): unknown {
   const text = error.message.replace(STATEMENT, "");
   if (WITHOUT_VALUES.includes(kind)) return new Error(text);
   const rest = text.replace(INPUT, "$1").replace(QUOTED, `$1${TAKEN_OUT}$1`).replace(NUMBER, TAKEN_OUT);
-  // A line of a CSV file is shown below.
+  // The lines below the first show a line of a CSV file.
   return new Error(rest.split("\n")[0]);
 }

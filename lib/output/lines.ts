@@ -19,7 +19,7 @@ export type LogFormat = (typeof LOG_FORMATS)[number];
 /** How bad something is, from the least to the most. */
 export type LineLevel = "trace" | "debug" | "info" | "warning" | "error" | "fatal";
 
-/** The same for the console. */
+/** The console's level for each level of a line. */
 const LEVELS: Readonly<Record<LineLevel, ConsoleLevel>> = {
   trace: "debug",
   debug: "debug",
@@ -33,40 +33,40 @@ const LEVELS: Readonly<Record<LineLevel, ConsoleLevel>> = {
 export interface LogLine {
   /** Milliseconds since 1970. */
   readonly timestamp: number;
-  /** How bad it is. */
+  /** How bad what it says is. */
   readonly level: LineLevel;
-  /** With the values in their places. */
+  /** The text, with the values in their places. */
   readonly message: string;
   /** The values by name. */
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
-/** Where lines go. */
+/** The lines of one process, on their way to the terminal and to the exporter of logs. */
 export interface Lines {
   /** Writes a record of the log. */
   write(line: LogLine): void;
   /** Says why the process ends; as text without time and level, and on as many lines as it has. */
-  writeFailure(message: string): void;
+  writeError(message: string): void;
   /** Writes the summary, which people get on standard output: as JSON only. */
   writeSummary(summary: object): void;
 }
 
-/** What the lines of a process are made with. */
+/** How the lines of a process are written. */
 export interface LineOptions {
-  /** On standard error; the exporter of logs always gets JSON. */
+  /** The format on standard error; the exporter of logs always gets JSON. */
   readonly format: LogFormat;
-  /** Said by each line. */
+  /** Where the process is in the night, which each line says. */
   readonly position: Position;
   /** Exports a line as a part of the run's trace. */
   readonly within: (work: () => void) => void;
-  /** The clock, for what is no record of the log. */
+  /** The wall clock, for lines that are no record of the log. */
   readonly now: () => Date;
 }
 
-/** Lines of one process. */
+/** Opens the lines of one process. */
 export function openLines(terminal: Terminal, { format, position, within, now }: LineOptions): Lines {
   const say = (level: LineLevel, message: string, { text, timestamp = now().getTime(), rest = {} }: {
-    /** What people read; left out: nothing. */
+    /** The text for people, by its time; left out: nothing is written for them. */
     text?: (time: string) => string;
     timestamp?: number;
     rest?: object;
@@ -83,7 +83,7 @@ export function openLines(terminal: Terminal, { format, position, within, now }:
       const text = (time: string) => `${time} ${level.toUpperCase().padEnd(7)} ${message}`;
       say(level, message, { text, timestamp, rest: { properties: plain(properties) } });
     },
-    writeFailure(message) {
+    writeError(message) {
       say("error", message, { text: () => message });
     },
     writeSummary(summary) {
@@ -92,7 +92,7 @@ export function openLines(terminal: Terminal, { format, position, within, now }:
   };
 }
 
-/** As JSON can hold it. */
+/** The value as JSON can hold it. */
 function plain(value: unknown): unknown {
   const replace = (_: string, held: unknown) => {
     if (held instanceof Error) return messageOf(held);

@@ -1,8 +1,8 @@
 /**
  * The log: lines on stderr, built in one place. How they look is `lines.ts`.
  *
- * Every sink is made by {@linkcode redactingSink}: fields that are called like a secret or a personal detail are hidden
- * there by their names. Known secrets, whatever they are called, the terminal takes out of every line.
+ * Fields that are called like a secret or a personal detail are hidden here by their names. Known secrets, whatever they
+ * are called, the terminal takes out of every line.
  *
  * @module
  */
@@ -17,41 +17,49 @@ import {
 import { redactByField } from "@logtape/redaction";
 import { messageOf } from "../errors.ts";
 import type { Lines } from "./lines.ts";
+import type { PersonalFields } from "./personal.ts";
 import { REDACTED } from "../secrets/secret.ts";
 import { visible } from "../text.ts";
 
 /** Where stages and helpers write what happens. Messages have `{placeholders}` for their properties. */
 export type Log = Logger;
 
-/** Levels that can be chosen with `--log-level`, from the most to the least. */
+/** Levels that can be chosen with `--log-level`, from the one that says most to the one that says least. */
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const satisfies readonly LogLevel[];
 
 /** One of {@linkcode LOG_LEVELS}. */
 export type LogThreshold = (typeof LOG_LEVELS)[number];
 
-/** What a field is called that may hold a secret: of the configuration, of a driver, of a request. */
+/** What fields of the configuration, of a driver or of a request are called that may hold a secret. */
 const SECRET_NAMES =
   /pass(word|wd|phrase|code)|secret|credential|authorization|cookie|signature|(api|access|private|session|config)_?key|(access|session|security|auth)_?token/i;
-/** Columns of the dimensions that tell something about a person. */
-const PERSONAL_NAMES =
-  /^((sales_person_|store_manager_|manager_)?(first_|last_|full_)?name|(sales_person_)?(address|pincode)|phone(_number)?)$/i;
 
-/** A sink that gets records without the values of fields that are called like secrets or personal details. */
-function redactingSink(sink: Sink): Sink {
-  return redactByField(sink, { fieldPatterns: [SECRET_NAMES, PERSONAL_NAMES], action: () => REDACTED });
+/** What the log of a process is made with. */
+export interface LogOptions {
+  /** The least level that is written. */
+  readonly threshold: LogThreshold;
+  /** The fields that are hidden because they tell something about a person. */
+  readonly personal: PersonalFields;
 }
 
 /** Opens the log of this process. */
-export async function openLog(lines: Lines, threshold: LogThreshold): Promise<Log> {
+export async function openLog(lines: Lines, { threshold, personal }: LogOptions): Promise<Log> {
+  const write: Sink = (record) => lines.write({ ...record, message: messageIn(record) });
   await configure({
     reset: true,
-    sinks: { stderr: redactingSink((record) => lines.write({ ...record, message: messageIn(record) })) },
+    // Made anew for each record: the personal fields may have become more.
+    sinks: { stderr: (record) => redactingSink(write, personal)(record) },
     loggers: [
       { category: ["nightly-marts"], sinks: ["stderr"], lowestLevel: threshold },
       { category: ["logtape", "meta"], sinks: [], lowestLevel: "fatal" },
     ],
   });
   return getLogger(["nightly-marts"]);
+}
+
+/** A sink that gets records without the values of fields that are called like secrets or personal details. */
+function redactingSink(sink: Sink, { pattern }: PersonalFields): Sink {
+  return redactByField(sink, { fieldPatterns: [SECRET_NAMES, pattern], action: () => REDACTED });
 }
 
 /** Line ends within values are shown as escapes, so that none can forge a line. Every second part is a value. */

@@ -4,11 +4,11 @@
  * @module
  */
 
-/** Filled in as the process learns it; one for each process. */
+/** Where a process is in the night. There is one for each process, which fills it in as it learns more. */
 export interface Position {
-  /** `null` until the run is known. */
+  /** The run's id; `null` until it is known. */
   runId: string | null;
-  /** The stage that is at work, else the task. */
+  /** The stage that is at work; outside of stages the task. */
   stage: string;
   /**
    * Which try this is, from 1; `null` until it is known. One more for each run that was begun since the last one that

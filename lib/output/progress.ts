@@ -1,5 +1,5 @@
 /**
- * Progress of long steps: a bar on a terminal, now and then a log line where there is none.
+ * Progress of long steps: a bar on a terminal, or a log line now and then if there is no terminal.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import type { Terminal } from "./terminal.ts";
 
 /** A step that is under way; disposing of it ends it. */
 export interface ProgressStep extends Disposable {
-  /** One more of the step's items is done. */
+  /** Notes that one more of the step's items is done. */
   advance(): void;
-  /** The share that is done, from 0 to 1, for steps without items. */
+  /** Notes which share of a step without items is done, from 0 to 1. */
   update(share: number): void;
 }
 
-/** Starts steps. */
+/** What starts steps. */
 export interface Progress {
-  /** `label` says what is done, as in `downloading files`; `itemCount` how many items there are. */
+  /** Starts a step. `label` says what is done, as in `downloading files`; `itemCount` how many items there are. */
   step(label: string, itemCount?: number): ProgressStep;
 }
 

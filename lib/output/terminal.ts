@@ -7,19 +7,20 @@
  * @module
  */
 import { format } from "node:util";
+import { writeAllSync } from "../bytes.ts";
 import type { Redactor } from "../secrets/redactor.ts";
 
-/** Where lines for people and results for programs go. */
+/** Standard output and error, for people and for programs. */
 export interface Terminal {
-  /** Columns of the terminal that standard error is; 0 where it is none. */
+  /** Columns of the terminal that standard error is; 0 if it is none. */
   readonly columns: number;
   /** Writes a line to standard error. */
   writeLine(text: string): void;
   /** Writes a JSON object to standard error, on one line. Its strings lose their secrets; its keys and syntax stay. */
   writeRecord(record: object): void;
-  /** Hands a JSON object without its secrets to Deno's exporter of logs, where that has taken the console's place. */
+  /** Hands a JSON object without its secrets to Deno's exporter of logs, if that has taken the console's place. */
   exportRecord(level: ConsoleLevel, record: object): void;
-  /** Shows a text in place on the last line; an empty one takes it away. Nothing where there is no terminal. */
+  /** Shows a text in place on the last line, if there is a terminal; an empty one takes it away. */
   showBar(text: string): void;
   /** Writes a result for people to standard output. */
   print(text: string): void;
@@ -35,9 +36,9 @@ const LEAST_COLUMNS = 40;
 const CLEAR_LINE = "\r\x1b[K";
 
 /**
- * Standard output and error of this process.
+ * Opens standard output and error of this process.
  *
- * @param options.bar `false`: no bar, also where there is a terminal.
+ * @param options.bar `false`: no bar, even if there is a terminal.
  */
 export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): Terminal {
   const columns = hasBar ? terminalColumns() : 0;
@@ -46,9 +47,9 @@ export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): T
   let bar = "";
   const write = (text: string) => {
     try {
-      writeAll(Deno.stderr, text);
+      writeText(Deno.stderr, text);
     } catch {
-      // Nobody reads stderr any more (a closed pipe): the run itself must go on.
+      // Nobody reads standard error any more (a closed pipe): the run itself must go on.
     }
   };
   const writeLine = (line: string) => write(bar === "" ? `${line}\n` : `${CLEAR_LINE}${line}\n${bar}`);
@@ -66,10 +67,10 @@ export function openTerminal(redactor: Redactor, { bar: hasBar = true } = {}): T
       bar = shown;
     },
     print(text) {
-      writeAll(Deno.stdout, redactor.redact(text));
+      writeText(Deno.stdout, redactor.redact(text));
     },
     printJson(value) {
-      writeAll(Deno.stdout, JSON.stringify(redactor.redactValue(value), null, 1) + "\n");
+      writeText(Deno.stdout, JSON.stringify(redactor.redactValue(value), null, 1) + "\n");
     },
   };
 }
@@ -89,9 +90,8 @@ export function redirectConsole(say: (level: ConsoleLevel, message: string) => v
   }
 }
 
-function writeAll(output: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let written = 0; written < bytes.length;) written += output.writeSync(bytes.subarray(written));
+function writeText(output: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  writeAllSync(output, new TextEncoder().encode(text));
 }
 
 function terminalColumns(): number {

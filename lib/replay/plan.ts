@@ -3,22 +3,25 @@
  *
  * @module
  */
+import type { Model } from "../model/model.ts";
 import type { BeginContext } from "../run/context.ts";
-import { FILE_REASONS, ROW_REASONS } from "../contract/contract.ts";
-import type { Database, RejectedFile } from "../database/database.ts";
+import { rowReasons } from "../contract/contract.ts";
+import type { Database } from "../database/database.ts";
+import type { RejectedFile } from "../database/records.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { destinations } from "../run/landing.ts";
-import { readRejects, RejectFileError } from "../contract/reject_file.ts";
+import { destinations } from "../run/destination.ts";
+import { readRejects, RejectFileError } from "../contract/reject_reader.ts";
 import type { LeftOut, LeftOutReason, ReplayPart } from "./report.ts";
+import { FILE_REASONS } from "../source_file.ts";
 import { ObjectError, type ObjectVersion } from "../store/store.ts";
 
 /** What is asked for; everything that is given must hold. */
 export interface Selection {
-  /** Rejected by this run. */
+  /** What this run rejected. */
   readonly runId: string | null;
-  /** Of this source file, by its whole key. */
+  /** What was rejected of this source file, by its whole key. */
   readonly key: string | null;
-  /** Rejected for this reason. */
+  /** What was rejected for this reason. */
   readonly reason: string | null;
 }
 
@@ -58,7 +61,7 @@ export class LeftOutError extends Error {
 /**
  * Reads the selection.
  *
- * @throws {UsageError} where nothing is selected, or the reason is none.
+ * @throws {UsageError} if nothing is selected, or duplicates are.
  */
 export function parseSelection(
   flags: { readonly run?: string; readonly file?: string; readonly reason?: string },
@@ -70,15 +73,23 @@ export function parseSelection(
   if (reason === "same_content") {
     throw new UsageError("Cannot replay duplicates: their content was loaded from another delivery");
   }
-  if (reason !== null && !isFileReason(reason) && !ROW_REASONS.includes(reason)) {
-    throw new UsageError(
-      `Cannot replay what was rejected for ${
-        JSON.stringify(reason)
-      }: it is no reason; the reasons of rows are ` +
-        `${ROW_REASONS.join(", ")}, those of whole files ${FILE_REASONS.join(", ")}`,
-    );
-  }
   return { runId, key, reason };
+}
+
+/**
+ * Refuses a reason that no dataset of the model has.
+ *
+ * @throws {UsageError} which lists those that there are.
+ */
+export function requireReason({ reason }: Selection, { datasets }: Model): void {
+  const ofRows = new Set(Object.values(datasets).flatMap(({ contract }) => rowReasons(contract.keys)));
+  if (reason === null || isFileReason(reason) || ofRows.has(reason)) return;
+  throw new UsageError(
+    `Cannot replay what was rejected for ${
+      JSON.stringify(reason)
+    }: it is no reason; the reasons of rows are ` +
+      `${[...ofRows].join(", ")}, those of whole files ${FILE_REASONS.join(", ")}`,
+  );
 }
 
 /**
@@ -86,7 +97,7 @@ export function parseSelection(
  *
  * @throws {DataError} `unknown_run`, `unknown_file`
  */
-export async function checkSelection(database: Database, { runId, key }: Selection): Promise<void> {
+export async function requireSelection(database: Database, { runId, key }: Selection): Promise<void> {
   if (runId !== null && await database.runState(runId) === null) {
     throw new DataError(
       "unknown_run",
@@ -117,6 +128,10 @@ export async function planReplay(context: BeginContext, selection: Selection): P
       plan.leftOut.push({ ...partOf(file, kind), reason, detail });
     const choice = choose(file, selection);
     if (choice === "not selected") continue;
+    if (!(file.dataset in context.model.datasets)) {
+      leaveOut("unknown_dataset", `the model has no dataset ${file.dataset} any more`);
+      continue;
+    }
     const all = kind === "rows" ? file.rowsRejected : 1;
     if (choice === "duplicate") {
       leaveOut("duplicate", "its content was loaded from another delivery");
@@ -145,13 +160,12 @@ export function leftOutOf(part: ReplayPart, error: unknown): LeftOut {
     };
   }
   if (!(error instanceof ObjectError)) throw error;
-  const { problem, message } = error;
-  const reason = problem === "vanished"
+  const reason = error.reason === "vanished"
     ? "object_missing"
-    : problem === "changed"
+    : error.reason === "changed"
     ? "object_changed"
-    : problem;
-  return { ...part, reason, detail: message };
+    : error.reason;
+  return { ...part, reason, detail: error.message };
 }
 
 /** A file, or its rejected rows, as it is listed. */
@@ -175,7 +189,7 @@ function choose(
   return reason === "too_many_rejects" ? "perhaps" : "not selected";
 }
 
-/** Says of a file with too many rejects that its rows are not replayed one by one, where it has such rows. */
+/** Says of a file with too many rejects that its rows are not replayed one by one, if it has such rows. */
 async function leaveOutWhole(
   { file, kind, rejectsKey }: ReplayOrder,
   reason: string | null,
@@ -198,7 +212,7 @@ async function leaveOutWhole(
 /**
  * An object that a run has archived, as it is now.
  *
- * @throws {LeftOutError} where it is gone, or not there yet.
+ * @throws {LeftOutError} if it is gone, or not there yet.
  */
 export async function findArchived(
   key: string,
@@ -220,11 +234,11 @@ export async function readArchived(key: string, context: BeginContext): Promise<
 }
 
 /** Gives the key of a file's rejects; which one it is depends on the run's other files. */
-function rejectsKeys({ database, config }: BeginContext): (file: RejectedFile) => Promise<string> {
+function rejectsKeys({ database, model }: BeginContext): (file: RejectedFile) => Promise<string> {
   let last: { runId: string; keys: ReturnType<typeof destinations> } | null = null;
   return async ({ runId, key }) => {
     if (last?.runId !== runId) {
-      last = { runId, keys: destinations(await database.runFiles(runId), runId, config.prefixes) };
+      last = { runId, keys: destinations(await database.runFiles(runId), runId, model.datasets) };
     }
     return last.keys.get(key)?.rejects ?? "";
   };

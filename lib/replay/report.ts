@@ -4,7 +4,7 @@
  * @module
  */
 import { ExitCode } from "../errors.ts";
-import type { ObjectProblem } from "../store/store.ts";
+import type { ObjectReason } from "../store/store.ts";
 import { summariseError } from "../report/summary.ts";
 import { countText, rowsText, visible } from "../text.ts";
 import { type Compact, tally } from "../report/compact.ts";
@@ -43,7 +43,9 @@ export type LeftOutReason =
   | "object_changed"
   /** The header of the archived file cannot be read. */
   | "unreadable_header"
-  | Exclude<ObjectProblem, "changed" | "vanished">;
+  /** The model does not have its dataset any more. */
+  | "unknown_dataset"
+  | Exclude<ObjectReason, "changed" | "vanished">;
 
 /** Something that was asked for and is not put back. */
 export interface LeftOut extends ReplayPart {
@@ -96,7 +98,7 @@ export function newReplayReport(): ReplayReport {
   };
 }
 
-/** Builds the summary; `failure` has what was thrown, `null` where nothing was. */
+/** Builds the summary; `failure` has what was thrown, `null` if nothing was. */
 export function summariseReplay(report: ReplayReport, failure: { error: unknown } | null): ReplaySummary {
   const { runId, dryRun, recovered, replayed, leftOut, pendingMoves, committed } = report;
   const sum = (kind: ReplayPart["kind"], pick: (part: ReplayPart) => number) =>

@@ -9,39 +9,40 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
 import type { BeginContext } from "../run/context.ts";
 import { readHeader } from "../csv/header.ts";
-import { type Database, LINES_PAGE, type RejectedFile } from "../database/database.ts";
+import { BOM } from "../csv/marks.ts";
+import { type Database, LINES_PAGE } from "../database/database.ts";
+import type { RejectedFile } from "../database/records.ts";
+import { writeAll } from "../bytes.ts";
 import { wrapSystemError } from "../errors.ts";
+import { gunzip, GzipError } from "../gzip.ts";
 import { classifyName } from "../run/landing.ts";
 import { LineSet } from "./line_set.ts";
-import { readRejects } from "../contract/reject_file.ts";
-import { LeftOutError, readArchived, type ReplayOrder } from "./plan.ts";
+import { readRejects } from "../contract/reject_reader.ts";
+import { findArchived, LeftOutError, readArchived, type ReplayOrder } from "./plan.ts";
 
 /** A file of rows in the run's folder. */
 export interface ComposedRows {
-  /** Of the rows, relative to the run's folder. */
+  /** The file of the rows, relative to the run's folder. */
   readonly content: string;
-  /** Their lines, as in `Replayed.linesFile`; absolute. */
+  /** The file of their lines, as in `Replayed.linesFile`; an absolute path. */
   readonly linesFile: string;
-  /** Rows in it. */
+  /** Rows in the file. */
   readonly rowCount: number;
   /** Rows that were asked for and had been put back before. */
   readonly repeatedCount: number;
-  /** Of the content. */
+  /** The SHA-256 of the content, in hex. */
   readonly sha256: string;
 }
 
 /** Text is collected to about this many characters before it is written. */
 const WRITE_CHARACTERS = 1024 * 1024;
-const BOM = Buffer.from("\ufeff");
 
 /**
  * Composes the file of those rows that have the reason, or of all of them, less what was put back before.
  *
- * @throws {LeftOutError | RejectFileError | ObjectError} where that cannot be done for this file.
+ * @throws {LeftOutError | RejectFileError | ObjectError} if that cannot be done for this file.
  */
 export async function composeRows(
   { number, file, rejectsKey }: ReplayOrder,
@@ -87,10 +88,11 @@ export async function composeRows(
 /** The header of the archived source file, which is not read any further. */
 async function fetchHeader({ key, destination }: RejectedFile, context: BeginContext): Promise<string> {
   const { config } = context;
-  const bytes = await readArchived(destination, context);
-  const isGzip = classifyName(key.slice(config.prefixes.source.length)) === "gzip";
-  const header = await readHeader(isGzip ? unpack(bytes) : bytes, config.csv).catch((error) => {
-    if (!(error instanceof Error && "code" in error && String(error.code).startsWith("Z_"))) throw error;
+  const { etag: ifMatch, sizeBytes } = await findArchived(destination, context);
+  const bytes = await context.store.get(destination, { ifMatch });
+  const isGzip = classifyName(key) === "gzip";
+  const header = await readHeader(isGzip ? gunzip(bytes, sizeBytes) : bytes, config.csv).catch((error) => {
+    if (!(error instanceof GzipError)) throw error;
     throw new LeftOutError("object_changed", `${destination} is not a whole gzip file`, { cause: error });
   });
   if (header === null) {
@@ -99,18 +101,6 @@ async function fetchHeader({ key, destination }: RejectedFile, context: BeginCon
   // Without its BOM, unless the text itself begins with one, which would be taken for it.
   const isBom = header.subarray(0, BOM.length).equals(BOM);
   return `${isBom ? BOM : ""}${header}`;
-}
-
-async function* unpack(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  // Node's gunzip, unlike DecompressionStream, reads all members of a file.
-  const gunzip = createGunzip();
-  const source = Readable.from(bytes).on("error", (error) => gunzip.destroy(error));
-  try {
-    for await (const chunk of source.pipe(gunzip)) yield chunk;
-  } finally {
-    source.destroy();
-    gunzip.destroy();
-  }
 }
 
 /** The lines of a file that were put back before. */
@@ -126,7 +116,7 @@ async function knownLines(database: Database, file: RejectedFile): Promise<LineS
   return known;
 }
 
-/** A row with a line end; where it ends in a CR, an LF alone would take that along. */
+/** A row with a line end; if it ends in a CR, an LF alone would take that along. */
 function lineOf(row: string): string {
   return row.endsWith("\r") ? `${row}\r\n` : `${row}\n`;
 }
@@ -154,10 +144,10 @@ class TextWriter implements AsyncDisposable {
     const bytes = Buffer.from(this.#pending);
     this.#pending = "";
     this.#hash.update(bytes);
-    for (let written = 0; written < bytes.length;) written += await this.#file.write(bytes.subarray(written));
+    await writeAll(this.#file, bytes);
   }
 
-  /** Of what has been flushed; to be asked for once. */
+  /** The SHA-256 of what has been flushed, in hex; to be asked for once. */
   sha256(): string {
     return this.#hash.digest("hex");
   }

@@ -6,9 +6,10 @@
 import pMap from "p-map";
 import { join } from "node:path";
 import type { BeginContext } from "../run/context.ts";
-import type { MoveOrder, Replayed } from "../database/database.ts";
+import type { MoveOrder, Replayed } from "../database/records.ts";
 import { wrapSystemError } from "../errors.ts";
-import { replayKeys } from "../run/landing.ts";
+import { replayKeys } from "../run/destination.ts";
+import { type StagedObject, stageObjects } from "../run/staging.ts";
 import type { Lease } from "../run/lease.ts";
 import { findArchived, leftOutOf, partOf, type ReplayOrder } from "./plan.ts";
 import type { LeftOut, PutBack } from "./report.ts";
@@ -35,7 +36,7 @@ export async function prepareParts(
   reason: string | null,
   context: BeginContext,
 ): Promise<{ prepared: Prepared[]; leftOut: LeftOut[] }> {
-  const { config, runId, runFolder, progress } = context;
+  const { model, runId, runFolder, progress } = context;
   await Deno.mkdir(join(runFolder, "replay"));
   using step = progress.step("reading what was rejected", orders.length);
   const found = await pMap(orders, async (order) => {
@@ -57,39 +58,30 @@ export async function prepareParts(
     }
   }, { concurrency: CONCURRENCY });
   const all = found.flatMap(({ prepared }) => prepared);
-  const keys = replayKeys(all.map(({ part }) => part), runId, config.prefixes);
+  const sources = all.map(({ part, order }) => ({ ...part, dataset: order.file.dataset }));
+  const keys = replayKeys(sources, runId, model.datasets);
   return {
     prepared: all.map((one, i) => ({ ...one, part: { ...one.part, destination: keys[i] ?? "" } })),
     leftOut: found.flatMap(({ leftOut }) => leftOut),
   };
 }
 
-/** Puts everything under the run's staging prefix; gives the moves to the landing prefix. */
-export async function stageParts(
+/** Puts everything under the run's staging prefix; gives the moves to the landing prefixes. */
+export function stageParts(
   prepared: readonly Prepared[],
   lease: Lease,
   context: BeginContext,
 ): Promise<MoveOrder[]> {
-  const { config: { prefixes }, runId, runFolder, store, progress, signal } = context;
-  using step = progress.step("staging objects", prepared.length);
-  return await pMap(prepared, async ({ rows, object, part }, index): Promise<MoveOrder> => {
-    signal.throwIfAborted();
-    await lease.hold(`stage ${part.destination}`);
-    const from = `${prefixes.staging}${runId}/${index}`;
-    const staging = object
-      ? store.copy(object.key, from, { ifMatch: object.etag })
-      : store.put(from, { file: join(runFolder, rows?.content ?? "") });
-    const staged = await staging.catch(async (error) => {
-      // Another run that has taken the lease may have swept what was being written.
-      await lease.hold(`stage ${part.destination}`);
-      throw error;
-    });
-    if (staged === null) throw new Error(`${from} was not written`);
-    step.advance();
-    const { etag, sizeBytes } = staged;
-    const localCopy = rows?.content ?? null;
-    return { kind: "publish", from, to: part.destination, etag, sizeBytes, lastModified: null, localCopy };
-  }, { concurrency: CONCURRENCY });
+  const { config: { prefixes: { staging } }, runFolder, store } = context;
+  const objects = prepared.map(({ rows, object, part }): StagedObject => ({
+    to: part.destination,
+    localCopy: rows?.content ?? null,
+    stage: (key) =>
+      object
+        ? store.copy(object.key, key, { ifMatch: object.etag })
+        : store.put(key, { file: join(runFolder, rows?.content ?? "") }),
+  }));
+  return stageObjects(objects, CONCURRENCY, { ...context, lease, staging });
 }
 
 /** What the ledger is to note of it. */

@@ -8,8 +8,8 @@ import type { Redactor } from "../secrets/redactor.ts";
 import type { Summary } from "./summary.ts";
 
 /**
- * Of a summary. The kubelet keeps 4,096 bytes of a termination message, 12 KiB of all those of a Pod, which has seven
- * containers, and 2,048 of a log's end, where a line has time and level besides:
+ * The most bytes of a summary. The kubelet keeps 4,096 bytes of a termination message, 12 KiB of all those of a Pod, which has seven
+ * containers, and 2,048 of a log's end, of which a line's time and level take some:
  * https://kubernetes.io/docs/tasks/debug/debug-application/determine-reason-pod-failure/
  */
 const LIMIT_BYTES = 1700;

@@ -4,8 +4,11 @@
  * @module
  */
 import type { Config } from "../config/schema.ts";
+import { databaseBackend } from "../database/open.ts";
 import { exitCodeOf, messageOf, PipelineError } from "../errors.ts";
-import { destinations } from "../run/landing.ts";
+import { storeBackend } from "../store/open.ts";
+import { destinations } from "../run/destination.ts";
+import type { Model } from "../model/model.ts";
 import type { Manifest } from "../run/manifest.ts";
 import type { SourceFile } from "../source_file.ts";
 import { countText, rowsText, visible } from "../text.ts";
@@ -17,6 +20,8 @@ export type SummaryState = "committed" | "recovered" | "nothing-to-do" | "open" 
 export interface FileSummary {
   /** The whole key. */
   readonly key: string;
+  /** The dataset that the file belongs to. */
+  readonly dataset: string;
   /** `null` before validate. */
   readonly status: SourceFile["status"];
   /** A code of the contract, or of what kept the object from being taken. */
@@ -33,13 +38,13 @@ export interface FileSummary {
   readonly warnings: Readonly<Record<string, number>>;
   /** Rejected rows by reason. */
   readonly rejects: Readonly<Record<string, number>>;
-  /** `null` where the file stays where it is. */
+  /** `null` if the file stays where it is. */
   readonly destination: string | null;
 }
 
 /** The `--json` summary. */
 export interface Summary {
-  /** `null` where no run was begun. */
+  /** `null` if no run was begun. */
   readonly runId: string | null;
   /** How it ended. */
   readonly state: SummaryState;
@@ -51,8 +56,8 @@ export interface Summary {
   readonly files: readonly FileSummary[];
   /** Over all files. */
   readonly rows: { readonly read: number; readonly accepted: number; readonly rejected: number };
-  /** Rows that the run added to each mart. */
-  readonly marts: { readonly customer_data_mart: number; readonly sales_data_mart: number };
+  /** Rows that the run added to each mart of grain `row`, and totals that it added to each table. */
+  readonly marts: Readonly<Record<string, number>>;
   /** In the order in which they ran. */
   readonly stages: Manifest["stages"];
   /** Moves that could not be carried out yet; every later run tries them again. */
@@ -65,8 +70,8 @@ export interface Summary {
 
 /** Builds the summary of a run from its manifest. */
 export function summarise(manifest: Manifest): Summary {
-  const { runId, config, files, dryRun, recovered, pendingMoves, stages } = manifest;
-  const keys = destinations(files, runId, config.prefixes);
+  const { runId, model, files, dryRun, recovered, pendingMoves, stages } = manifest;
+  const keys = destinations(files, runId, model.datasets);
   const sum = (pick: (file: SourceFile) => number) => files.reduce((total, file) => total + pick(file), 0);
   const rows = {
     read: sum((file) => file.rowsRead),
@@ -80,6 +85,7 @@ export function summarise(manifest: Manifest): Summary {
     recovered,
     files: files.map((file) => ({
       key: file.key,
+      dataset: file.dataset,
       status: file.status,
       reason: file.reason,
       detail: file.detail,
@@ -91,17 +97,31 @@ export function summarise(manifest: Manifest): Summary {
       destination: STAYS.includes(file.status) ? null : keys.get(file.key)?.source ?? null,
     })),
     rows,
-    // The grain of both marts is one accepted sale; the transforms assert it.
-    marts: { customer_data_mart: rows.accepted, sales_data_mart: rows.accepted },
+    marts: martRows(manifest),
     stages,
     pendingMoves,
   };
 }
 
+/** Rows by mart, of those that a summary counts. */
+function martRows({ model, files, totals }: Manifest): Record<string, number> {
+  const acceptedOf = (dataset: string) =>
+    files.reduce((sum, file) => sum + (file.dataset === dataset ? file.rowsAccepted : 0), 0);
+  return Object.fromEntries(
+    Object.entries(model.marts).filter(([, { summary }]) => summary).map(([name, { from, table }]) => [
+      name,
+      // The grain of a mart without a table is one accepted row; the transforms assert it.
+      table
+        ? totals[name]?.rowCount ?? 0
+        : Object.keys(from).reduce((sum, dataset) => sum + acceptedOf(dataset), 0),
+    ]),
+  );
+}
+
 /** Files that are left where they are, or of which it is not known yet. */
 const STAYS: readonly FileSummary["status"][] = ["skipped", null];
 
-/** The summary of a run that failed. `manifest` is `null` where there was none yet. */
+/** The summary of a run that failed. `manifest` is `null` if there was none yet. */
 export function summariseFailure(manifest: Manifest | null, error: unknown): Summary {
   const base = manifest ? summarise(manifest) : NO_RUN;
   return { ...base, state: "failed", committed: manifest?.committed ?? false, error: summariseError(error) };
@@ -113,14 +133,14 @@ export function summariseError(error: unknown): NonNullable<Summary["error"]> {
   return { exitCode: exitCodeOf(error), code, message: messageOf(error) };
 }
 
-/** The summary where there is no run. */
+/** The summary if there is no run. */
 export const NO_RUN: Summary = {
   runId: null,
   state: "nothing-to-do",
   recovered: [],
   files: [],
   rows: { read: 0, accepted: 0, rejected: 0 },
-  marts: { customer_data_mart: 0, sales_data_mart: 0 },
+  marts: {},
   stages: [],
   pendingMoves: 0,
 };
@@ -134,8 +154,16 @@ function stateOf(manifest: Manifest): SummaryState {
 /** Files listed one by one at most, of each status. */
 const LISTED_FILES = 40;
 
-/** The summary for people, as several lines. `config` says where things went; `null` where it is not known. */
-export function renderSummary(summary: Summary, config: Config | null): string {
+/** Where a run's results went, as far as it is known. */
+export interface Places {
+  /** Names the store and the database. */
+  readonly config: Config;
+  /** Names the marts. */
+  readonly model: Model;
+}
+
+/** The summary for people, as several lines. */
+export function renderSummary(summary: Summary, places: Places | null): string {
   const lines = [headline(summary)];
   if (summary.error) {
     lines.push("", summary.error.message);
@@ -154,10 +182,8 @@ export function renderSummary(summary: Summary, config: Config | null): string {
     );
   }
   if (summary.state === "committed") {
-    const { customer_data_mart: customer, sales_data_mart: sales } = summary.marts;
-    lines.push(
-      `Marts    customer_data_mart ${countText(customer)} rows, sales_data_mart ${countText(sales)} rows`,
-    );
+    const marts = Object.entries(summary.marts).map(([name, rowCount]) => `${name} ${rowsText(rowCount)}`);
+    lines.push(`Marts    ${marts.join(", ")}`);
   }
   if (summary.recovered.length > 0) lines.push(`Finished earlier runs: ${summary.recovered.join(", ")}`);
   if (summary.pendingMoves > 0) {
@@ -168,7 +194,7 @@ export function renderSummary(summary: Summary, config: Config | null): string {
     const each = summary.stages.map(({ name, durationMs }) => `${name} ${seconds(durationMs)}`).join(", ");
     lines.push(`Time     ${seconds(total)} (${each})`);
   }
-  if (config && summary.state === "committed") lines.push("", ...placeLines(summary, config));
+  if (places && summary.state === "committed") lines.push("", ...placeLines(summary, places));
   return lines.join("\n") + "\n";
 }
 
@@ -216,24 +242,47 @@ function fileLines(files: readonly FileSummary[]): string[] {
   return lines;
 }
 
-function placeLines(summary: Summary, { store, database, prefixes }: Config): string[] {
-  const where = store.kind === "folder" ? store.path : `s3://${store.bucket}`;
-  const tables = database.kind === "duckdb" ? database.path : `${database.host}/${database.database}`;
-  const lines = [`Store    ${where}`];
-  if (summary.rows.accepted > 0) {
-    for (const mart of [prefixes.customerMart, prefixes.salesMart, prefixes.acceptedSales]) {
-      lines.push(`         ${mart}run_id=${summary.runId}/`);
-    }
-    lines.push(`         ${prefixes.salesPartitionedMart}sales_month=…/store_id=…/`);
-  }
-  if (summary.files.some((file) => file.status === "accepted" || file.status === "duplicate")) {
-    lines.push(`         ${prefixes.processed}${summary.runId}/`);
-  }
-  if (summary.files.some((file) => file.status === "rejected" || file.rowsRejected > 0)) {
-    lines.push(`         ${prefixes.error}${summary.runId}/ (rejected files, reasons, rejected rows)`);
-  }
-  lines.push(`Tables   customers_data_mart, sales_team_data_mart in ${tables}`);
-  return lines;
+function placeLines(summary: Summary, { config: { store, database }, model }: Places): string[] {
+  const where = storeBackend(store).nameOf(store);
+  const tables = databaseBackend(database).nameOf(database);
+  const marts = Object.entries(model.marts);
+  const names = marts.filter(([, { table }]) => table).map(([name]) => name);
+  return [
+    `Store    ${where}`,
+    ...[...martPlaces(summary, model), ...sourcePlaces(summary, model)].map((place) => `         ${place}`),
+    ...names.length > 0 ? [`Tables   ${names.join(", ")} in ${tables}`] : [],
+  ];
+}
+
+/** Where the Parquet files of the run are: those of whole runs first, then partitions. */
+function martPlaces({ runId, files }: Summary, { datasets, marts }: Model): string[] {
+  const filled = new Set(files.filter(({ rowsAccepted }) => rowsAccepted > 0).map(({ dataset }) => dataset));
+  const written = Object.values(marts).flatMap((mart) =>
+    mart.files && Object.keys(mart.from).some((dataset) => filled.has(dataset)) ? [mart.files] : []
+  );
+  const partitioned = written.filter(({ partitionBy }) => partitionBy.length > 0);
+  return [
+    ...written.filter((mart) => !partitioned.includes(mart)).map(({ prefix }) => `${prefix}run_id=${runId}/`),
+    ...[...filled].map((dataset) => `${datasets[dataset]?.accepted}run_id=${runId}/`),
+    ...partitioned.map(({ prefix, partitionBy }) =>
+      prefix + partitionBy.map((column) => `${column}=…/`).join("")
+    ),
+  ];
+}
+
+/** Where the source files of the run went. */
+function sourcePlaces({ runId, files }: Summary, { datasets }: Model): string[] {
+  return Object.entries(datasets).flatMap(([name, { processed, error }]) => {
+    const own = files.filter(({ dataset }) => dataset === name);
+    return [
+      ...own.some(({ status }) => status === "accepted" || status === "duplicate")
+        ? [`${processed}${runId}/`]
+        : [],
+      ...own.some(({ status, rowsRejected }) => status === "rejected" || rowsRejected > 0)
+        ? [`${error}${runId}/ (rejected files, reasons, rejected rows)`]
+        : [],
+    ];
+  });
 }
 
 function prefixed(prefix: string, counts: Readonly<Record<string, number>>): Record<string, number> {

@@ -11,13 +11,16 @@ import type { Database } from "../database/database.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import { isVersion, type ObjectStore } from "../store/store.ts";
 
+/** Where the pipeline's own things are in the store. */
+export type OwnPrefixes = Pick<Prefixes, "staging" | "runs">;
+
 /** Where the store keeps the id. */
-export function bindingKey(prefixes: Prefixes): string {
+export function bindingKey(prefixes: OwnPrefixes): string {
   return `${prefixes.runs}binding.json`;
 }
 
 /** Where a run's completion record is. */
-export function completionKey(prefixes: Prefixes, runId: string): string {
+export function completionKey(prefixes: OwnPrefixes, runId: string): string {
   return `${prefixes.runs}${runId}.json`;
 }
 
@@ -25,12 +28,12 @@ export function completionKey(prefixes: Prefixes, runId: string): string {
  * Compares the ids of store and database.
  *
  * @returns Whether the store carries the database's id already.
- * @throws {ConfigError} `foreign_store` where one of them belongs to another.
+ * @throws {ConfigError} `foreign_store` if one of them belongs to another.
  */
-export async function checkBinding(
+export async function requireBinding(
   store: ObjectStore,
   database: Database,
-  prefixes: Prefixes,
+  prefixes: OwnPrefixes,
 ): Promise<boolean> {
   const key = bindingKey(prefixes);
   const found = await readBinding(store, key);
@@ -52,28 +55,32 @@ export async function checkBinding(
 }
 
 /** Writes the id into a store that has none, and remembers in the database that it is there. */
-export async function bindStore(store: ObjectStore, database: Database, prefixes: Prefixes): Promise<void> {
-  if (!await checkBinding(store, database, prefixes)) {
+export async function bindStore(
+  store: ObjectStore,
+  database: Database,
+  prefixes: OwnPrefixes,
+): Promise<void> {
+  if (!await requireBinding(store, database, prefixes)) {
     const { id } = await database.binding();
     const bytes = new TextEncoder().encode(JSON.stringify({ id }) + "\n");
     await store.put(bindingKey(prefixes), { bytes }, { ifAbsent: true });
     // Another database may have been quicker.
-    await checkBinding(store, database, prefixes);
+    await requireBinding(store, database, prefixes);
   }
   await database.bind();
 }
 
 /**
- * Refuses a database that does not know runs which the store knows, or does not know that they were committed where the
+ * Refuses a database that does not know runs which the store knows, or does not know that they were committed though the
  * store has their completion record: it was restored from a backup, and what those runs added to its tables is missing.
  *
  * @returns The runs that have something under the staging prefix.
  * @throws {DataError} `restored_database`, before anything is deleted.
  */
-export async function checkRunsKnown(
+export async function requireKnownRuns(
   store: ObjectStore,
   database: Database,
-  prefixes: Prefixes,
+  prefixes: OwnPrefixes,
 ): Promise<string[]> {
   const completed = await namesBelow(store, prefixes.runs);
   completed.delete("binding.json");

@@ -1,5 +1,8 @@
 /**
- * Builds a mart or month totals from a query, and audits it.
+ * Builds the marts of a stage from their queries, and audits each of them.
+ *
+ * An audit is not a part of the model: a mart that lost or multiplied a row, or whose money is not that of the accepted
+ * rows, is never published, whatever its query says.
  *
  * @module
  */
@@ -7,77 +10,156 @@ import { join } from "node:path";
 import type { ComputeContext } from "./context.ts";
 import { type Engine, nameWithin, type WriteTarget, type Written } from "../engine/engine.ts";
 import { DataError } from "../errors.ts";
-import type { Dataset, RunTotals } from "./manifest.ts";
+import { acceptedColumns } from "../model/describe.ts";
+import { acceptedView, type Mart, type MartTable, type Model } from "../model/model.ts";
+import type { RunTotals, WrittenFiles } from "./manifest.ts";
+import { identifier } from "../sql.ts";
 
-/** A result of the run: its name, its query, and its place in the run's folder. */
-export interface Build {
-  /** For people; also the name of the view that the audits and later queries see. */
-  readonly name: string;
-  /** One SELECT over the named inputs. */
-  readonly sql: string;
-  /** Within the run's folder. */
-  readonly folder: string;
-  /** As in `WriteTarget`; default `part-{i}`. */
-  readonly fileName?: string;
-  /** As in `WriteTarget`. */
-  readonly partitionBy?: readonly string[];
+/** Queries that return violations, over the views `accepted_money(money)` and `mart_money(money)`. */
+export interface Audits {
+  /** For marts of grain `row`: as many rows as were accepted, and their money. */
+  readonly row: string;
+  /** For marts of grain `totals`: the money of the accepted rows. */
+  readonly totals: string;
+  /** For marts of grain `totals`: one row for each key, over the view `mart_keys`. */
+  readonly key: string;
 }
 
-/** Names the accepted sales and the dimensions of the run; `false` where nothing was accepted. */
-export async function nameInputs({ engine, manifest, runFolder }: ComputeContext): Promise<boolean> {
-  const accepted = manifest.accepted.files.map((path) => join(runFolder, path));
-  if (accepted.length === 0) return false;
-  await engine.nameParquet("accepted_sales", accepted);
-  for (const [name, file] of Object.entries(manifest.dimensions)) {
+/** Builds every mart of a stage whose datasets have accepted rows, in the order of the model. */
+export async function buildMarts(
+  stage: Mart["stage"],
+  audits: Audits,
+  context: ComputeContext,
+): Promise<void> {
+  const { manifest } = context;
+  const { model, accepted } = manifest;
+  const marts = Object.entries(model.marts).filter(([, mart]) =>
+    mart.stage === stage && Object.keys(mart.from).some((dataset) => accepted[dataset])
+  );
+  if (marts.length > 0) await nameInputs(context);
+  for (const [name, mart] of marts) {
+    if (mart.table) {
+      manifest.totals[name] = await buildTotals(name, { ...mart, table: mart.table }, audits, context);
+    } else manifest.marts[name] = await buildRows(name, mart, audits.row, context);
+  }
+}
+
+/** Names the accepted rows of every dataset, also of one that has none, and the dimensions of the run. */
+async function nameInputs({ engine, manifest, runFolder }: ComputeContext): Promise<void> {
+  const { model, accepted, dimensions } = manifest;
+  for (const name of Object.keys(model.datasets)) {
+    const files = accepted[name]?.files ?? [];
+    if (files.length > 0) {
+      await engine.nameParquet(acceptedView(name), files.map((path) => join(runFolder, path)));
+    } else {
+      await engine.nameQuery(acceptedView(name), emptyRows(name, model));
+    }
+  }
+  for (const [name, file] of Object.entries(dimensions)) {
     await engine.nameParquet(name, [join(runFolder, file)]);
   }
-  return true;
 }
 
-/** Builds a mart of one row per accepted sale. */
-export async function buildMart(build: Build, audit: string, context: ComputeContext): Promise<Dataset> {
-  const { engine, runFolder } = context;
-  const { rowCount, files } = await write(build, context);
-  await engine.nameParquet(build.name, files);
-  await engine.nameQuery("mart", `SELECT total_cost FROM ${build.name}`);
-  await runAudit(engine, build.name, audit);
+/** A query without rows that has the columns of a dataset's accepted rows. */
+function emptyRows(dataset: string, model: Model): string {
+  const columns = Object.entries(acceptedColumns(dataset, model)).map(([column, type]) =>
+    `CAST(NULL AS ${type}) AS ${identifier(column)}`
+  );
+  return `SELECT ${columns.join(", ")} WHERE 1 = 0`;
+}
+
+/** Builds a mart of one row per accepted row. */
+async function buildRows(
+  name: string,
+  mart: Mart,
+  audit: string,
+  context: ComputeContext,
+): Promise<WrittenFiles> {
+  const { engine, runFolder, manifest: { runId, model } } = context;
+  const partitionBy = mart.files?.partitionBy ?? [];
+  const target = partitionBy.length > 0
+    ? { fileName: `${runId}-{i}`, partitionBy }
+    : { fileName: "part-{i}" };
+  const { rowCount, files } = await write(name, mart, target, context);
+  await engine.nameParquet(name, files);
+  await auditMoney(audit, name, mart, { engine, model });
   return { rowCount, files: files.map((file) => nameWithin(runFolder, file)) };
 }
 
 /** Builds the totals that the commit adds to a table. */
-export async function buildTotals(build: Build, audit: string, context: ComputeContext): Promise<RunTotals> {
-  const { engine, runFolder } = context;
-  const { rowCount, files } = await write(build, context);
-  await engine.nameParquet("totals", files);
-  await runAudit(engine, build.name, audit);
-  const [sum] = await engine.query(
-    "SELECT CAST(sum(total_sales) AS DECIMAL(28, 2)) AS total_sales FROM totals",
+async function buildTotals(
+  name: string,
+  mart: Mart & { readonly table: MartTable },
+  audits: Audits,
+  context: ComputeContext,
+): Promise<RunTotals> {
+  const { engine, runFolder, manifest: { model } } = context;
+  const { rowCount, files } = await write(name, mart, { fileName: "part-{i}" }, context);
+  if (rowCount === 0) throw new Error(`${name} has no rows, though rows were accepted`);
+  await engine.nameParquet(name, files);
+  await auditMoney(audits.totals, name, mart, { engine, model });
+  const keys = mart.table.key.map(identifier).join(", ");
+  await engine.nameQuery("mart_keys", `SELECT ${keys} FROM ${identifier(name)}`);
+  await runAudit(audits.key, name, `one row for each ${mart.table.key.join(" and ")}`, engine);
+  const added = Object.entries(mart.table.add);
+  const [sums] = await engine.query(
+    `SELECT ${
+      added.map(([column, type]) =>
+        `CAST(sum(${identifier(column)}) AS ${sumType(type)}) AS ${identifier(column)}`
+      )
+        .join(", ")
+    } FROM ${identifier(name)}`,
   );
   return {
     files: files.map((file) => nameWithin(runFolder, file)),
     rowCount,
-    totalSales: String(sum?.total_sales),
+    sums: Object.fromEntries(added.map(([column]) => [column, String(sums?.[column])])),
   };
 }
 
-async function write(build: Build, { engine, runFolder, progress }: ComputeContext): Promise<Written> {
-  const target: WriteTarget = {
-    folder: join(runFolder, build.folder),
-    format: "parquet",
-    fileName: build.fileName ?? "part-{i}",
-    ...(build.partitionBy ? { partitionBy: build.partitionBy } : {}),
-  };
-  using step = progress.step(`building ${build.name}`);
-  return await engine.write(build.sql, target, (share) => step.update(share));
+/** The type in which the database has the sum of a column too. */
+function sumType(type: string): string {
+  const [, scale = "0"] = /^decimal\(\d+,(\d+)\)$/.exec(type) ?? [];
+  return `DECIMAL(38, ${scale})`;
 }
 
-/** Runs a query that returns violations; blocks the run where there are any. */
-async function runAudit(engine: Engine, subject: string, sql: string): Promise<void> {
-  const [violation] = await engine.query(sql);
+async function write(
+  name: string,
+  { sql }: Mart,
+  target: Pick<WriteTarget & { format: "parquet" }, "fileName" | "partitionBy">,
+  { engine, runFolder, progress }: ComputeContext,
+): Promise<Written> {
+  using step = progress.step(`building ${name}`);
+  const folder = join(runFolder, "marts", name);
+  return await engine.write(sql, { folder, format: "parquet", ...target }, (share) => step.update(share));
+}
+
+/** Compares a mart with the accepted rows of its datasets, whose money counts with its sign. */
+async function auditMoney(
+  audit: string,
+  name: string,
+  mart: Mart,
+  { engine, model }: { readonly engine: Engine; readonly model: Model },
+): Promise<void> {
+  const accepted = Object.entries(mart.from).map(([dataset, sign]) => {
+    const money = identifier(model.datasets[dataset]?.money ?? "");
+    const signed = sign === "-" ? `CAST(-${money} AS DECIMAL(18, 2))` : money;
+    return `SELECT ${signed} AS money FROM ${identifier(acceptedView(dataset))}`;
+  });
+  await engine.nameQuery("accepted_money", accepted.join(" UNION ALL "));
+  await engine.nameQuery("mart_money", `SELECT ${identifier(mart.money)} AS money FROM ${identifier(name)}`);
+  const wanted = mart.table ? "all the money" : "one row for each accepted row, and the same money";
+  await runAudit(audit, name, wanted, engine);
+}
+
+/** Runs a query that returns violations; blocks the run if there are any. */
+async function runAudit(audit: string, name: string, wanted: string, engine: Engine): Promise<void> {
+  const [violation] = await engine.query(audit);
   if (violation === undefined) return;
-  const found = Object.entries(violation).map(([name, value]) => `${name} ${value}`).join(", ");
+  const found = Object.entries(violation).map(([column, value]) => `${column} ${value}`).join(", ");
   throw new DataError(
     "audit_failed",
-    `Cannot publish ${subject}: an audit found ${found}; nothing was published, please report this with the run's folder`,
+    `Cannot publish ${name}: an audit found ${found}; nothing was published. The query of the mart must give ${wanted}: ` +
+      "correct it, or, if it is the shipped one, please report this with the run's folder",
   );
 }

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import type { ValuePath } from "../config/document.ts";
 import type { Config } from "../config/schema.ts";
+import type { Model } from "../model/model.ts";
 import type { Database } from "../database/database.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { ConfigError } from "../errors.ts";
@@ -42,13 +44,15 @@ export interface StageContext {
 export interface BeginContext extends StageContext {
   /** The effective configuration. */
   readonly config: Config;
+  /** What the run makes of its files; its queries are not described yet. */
+  readonly model: Model;
   /** The same without its secrets, for the manifest. */
   readonly frozen: Config;
-  /** Of the run that begins. */
+  /** The id of the run that begins. */
   readonly runId: string;
   /** Changes nothing: no lease, no registration, a temporary run folder. */
   readonly dryRun: boolean;
-  /** Absolute; empty at first. */
+  /** The run's folder, an absolute path; empty at first. */
   readonly runFolder: string;
   /** `null` for a dry run. */
   readonly workDir: WorkDir | null;
@@ -66,8 +70,8 @@ export interface BeginContext extends StageContext {
 export interface DownloadContext extends BeginContext {
   /** Takes known secrets out of text from outside before it is kept. */
   readonly redactor: Redactor;
-  /** The error for a value of the configuration that turns out to be wrong; says where it stands. */
-  configFault(key: readonly string[], what: string): Promise<ConfigError>;
+  /** The error for an entry of the model that turns out to be wrong; says where it was given. */
+  modelFault(path: ValuePath, what: string): ConfigError;
   /** Locked to the run's folder. */
   readonly engine: Engine;
 }
@@ -76,7 +80,7 @@ export interface DownloadContext extends BeginContext {
 export interface ComputeContext extends StageContext {
   /** The run's document; a stage fills in its part. */
   readonly manifest: Manifest;
-  /** Absolute. */
+  /** The run's folder, an absolute path. */
   readonly runFolder: string;
   /** Locked to the run's folder. */
   readonly engine: Engine;
@@ -86,7 +90,7 @@ export interface ComputeContext extends StageContext {
 export interface LeaseContext extends StageContext {
   /** The run's document; a stage fills in its part. */
   readonly manifest: Manifest;
-  /** Absolute. */
+  /** The run's folder, an absolute path. */
   readonly runFolder: string;
   /** Locked by this process. */
   readonly workDir: WorkDir;
@@ -100,6 +104,6 @@ export interface LeaseContext extends StageContext {
 export interface RemoteContext extends LeaseContext {
   /** The object store. */
   readonly store: ObjectStore;
-  /** Writes the manifest at once, where a later crash must find what happened. */
+  /** Writes the manifest at once, so that a later crash finds what happened. */
   saveManifest(): Promise<void>;
 }

@@ -7,7 +7,9 @@
  *
  * @module
  */
-import { type Database, LeaseLostError, type LeaseOwner } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
+import { LeaseLostError } from "../database/errors.ts";
+import type { LeaseOwner } from "../database/records.ts";
 import { UnavailableError } from "../errors.ts";
 
 /** Milliseconds of a clock that only goes forward. */
@@ -76,7 +78,7 @@ export class Lease implements Disposable {
   /**
    * Goes on with the lease that an earlier stage of the same run took.
    *
-   * @throws {LeaseLostError} where another run has taken it since.
+   * @throws {LeaseLostError} if another run has taken it since.
    */
   static async resume(
     database: Database,
@@ -91,7 +93,7 @@ export class Lease implements Disposable {
   /**
    * To be called before every remote effect.
    *
-   * @param action Completes `Cannot …` where the lease is lost.
+   * @param action Completes `Cannot …` if the lease is lost.
    * @throws {LeaseLostError}
    */
   async hold(action: string): Promise<void> {

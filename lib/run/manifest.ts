@@ -10,11 +10,12 @@ import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "../atomic_file.ts";
 import { configSchema } from "../config/schema.ts";
+import { frozenModelSchema } from "../model/model.ts";
 import { DataError, messageOf, wrapSystemError } from "../errors.ts";
 import { sourceFileSchema } from "../source_file.ts";
 
 /** Bumped whenever a stage of another version could misread the document. */
-export const MANIFEST_VERSION = 1;
+export const MANIFEST_VERSION = 2;
 
 /** The stages in their order; each one needs those before it. */
 export const STAGES = [
@@ -33,16 +34,14 @@ export type StageName = (typeof STAGES)[number];
 const count = z.int().min(0);
 const path = z.string().min(1);
 
-const dataset = z.strictObject({
+const written = z.strictObject({
   rowCount: count,
   files: z.array(path),
 });
 
-const totals = z.strictObject({
-  files: z.array(path),
-  rowCount: count,
-  /** Sum of total_sales, decimal text. */
-  totalSales: z.string(),
+const totals = written.extend({
+  /** The sum of each column that is added, as decimal text. */
+  sums: z.record(z.string(), z.string()),
 });
 
 /**
@@ -56,6 +55,8 @@ export const manifestSchema = z.strictObject({
   dryRun: z.boolean(),
   /** The effective configuration without its secrets. */
   config: configSchema,
+  /** What the run makes of its files, the text of every query included. */
+  model: frozenModelSchema,
   /** The run's fencing token; 0 for a dry run, which takes no lease. */
   token: count,
   /** Which try this run is: see `Position`. */
@@ -65,11 +66,14 @@ export const manifestSchema = z.strictObject({
   /** Earlier runs that were committed and not finished. */
   leftovers: z.array(z.string()),
   files: z.array(sourceFileSchema),
-  /** Parquet snapshot of each dimension; empty where there are no new files. */
+  /** Parquet snapshot of each dimension; empty if there are no new files. */
   dimensions: z.record(z.string(), path),
-  accepted: dataset,
-  marts: z.strictObject({ customer: dataset, sales: dataset, salesPartitioned: dataset }),
-  totals: z.strictObject({ customer: totals, sales: totals }),
+  /** Accepted rows by dataset; left out if there are none. */
+  accepted: z.record(z.string(), written),
+  /** Marts of grain `row` by name; left out if there are no rows. */
+  marts: z.record(z.string(), written),
+  /** Marts of grain `totals` by name; left out if there are no rows. */
+  totals: z.record(z.string(), totals),
   committed: z.boolean(),
   /** Those of the leftovers that this run has finished. */
   recovered: z.array(z.string()),
@@ -81,25 +85,23 @@ export const manifestSchema = z.strictObject({
 /** The document; see the module's head. */
 export type Manifest = ReturnType<typeof manifestSchema.parse>;
 /** Files that a query wrote, relative to the run's folder. */
-export type Dataset = Manifest["accepted"];
-/** Month totals that the commit adds to a table. */
-export type RunTotals = Manifest["totals"]["customer"];
+export type WrittenFiles = Manifest["accepted"][string];
+/** Totals that the commit adds to a table. */
+export type RunTotals = Manifest["totals"][string];
 
 /** A manifest in which nothing has happened yet. */
 export function newManifest(
-  start: Pick<Manifest, "runId" | "dryRun" | "config" | "token" | "attempt" | "leftovers">,
+  start: Pick<Manifest, "runId" | "dryRun" | "config" | "model" | "token" | "attempt" | "leftovers">,
 ): Manifest {
-  const none = () => ({ rowCount: 0, files: [] });
-  const zero = () => ({ files: [], rowCount: 0, totalSales: "0.00" });
   return {
     version: MANIFEST_VERSION,
     ...start,
     work: "nothing",
     files: [],
     dimensions: {},
-    accepted: none(),
-    marts: { customer: none(), sales: none(), salesPartitioned: none() },
-    totals: { customer: zero(), sales: zero() },
+    accepted: {},
+    marts: {},
+    totals: {},
     committed: false,
     recovered: [],
     pendingMoves: 0,
@@ -113,9 +115,9 @@ export function manifestPath(runFolder: string): string {
 }
 
 /**
- * Reads a run's manifest; `null` where there is none.
+ * Reads a run's manifest; `null` if there is none.
  *
- * @throws {DataError} where it is corrupt or of another version.
+ * @throws {DataError} if it is corrupt or of another version.
  */
 export async function readManifest(runFolder: string): Promise<Manifest | null> {
   const file = manifestPath(runFolder);

@@ -7,7 +7,8 @@
  */
 import { join } from "node:path";
 import pMap from "p-map";
-import type { Database, MoveOrder, PendingMove, SettledMove } from "../database/database.ts";
+import type { Database } from "../database/database.ts";
+import type { MoveOrder, PendingMove, SettledMove } from "../database/records.ts";
 import type { Lease } from "./lease.ts";
 import type { Log } from "../output/log.ts";
 import type { Progress } from "../output/progress.ts";
@@ -17,19 +18,19 @@ import type { FileTracer } from "./context.ts";
 
 /** What draining needs. */
 export interface MoveContext {
-  /** Where objects are moved. */
+  /** The store whose objects are moved. */
   readonly store: ObjectStore;
-  /** Has the pending moves. */
+  /** Holds the pending moves. */
   readonly database: Database;
-  /** Held before every move. */
+  /** The lease, which is held before every move. */
   readonly lease: Lease;
-  /** Has the local copies. */
+  /** The work dir, which has the local copies; an absolute path. */
   readonly workDirPath: string;
   /** What happens, for the operator. */
   readonly log: Log;
-  /** How far it is. */
+  /** How far the moves are. */
   readonly progress: Progress;
-  /** For each move. */
+  /** Traces each move. */
   readonly telemetry: FileTracer;
   /** Stops between two moves. */
   readonly signal: AbortSignal;
@@ -39,10 +40,8 @@ export interface MoveContext {
 export interface MoveReport {
   /** Moves that were carried out. */
   readonly done: number;
-  /** Keys whose object was nowhere to be found any more. */
-  readonly lost: string[];
-  /** Keys that could not be moved and stay pending. */
-  readonly open: string[];
+  /** Moves that could not be carried out and stay pending. */
+  readonly open: number;
 }
 
 const CONCURRENCY = 16;
@@ -53,10 +52,15 @@ const SETTLE_BATCH = 500;
 export async function drainMoves(kind: MoveOrder["kind"], context: MoveContext): Promise<MoveReport> {
   const { database, log, progress, telemetry, signal } = context;
   const moves = await database.pendingMoves(kind);
-  const report: { done: number; lost: string[]; open: string[] } = { done: 0, lost: [], open: [] };
+  let done = 0, open = 0;
+  const lost: string[] = [];
   using step = progress.step(kind === "publish" ? "publishing objects" : "moving source files", moves.length);
   for (let start = 0; start < moves.length; start += SETTLE_BATCH) {
     const settled: SettledMove[] = [];
+    /** After a signal there is no time: the next run finds these moves done already. */
+    const settle = async () => {
+      if (settled.length > 0 && !signal.aborted) await database.settleMoves(settled);
+    };
     try {
       await pMap(moves.slice(start, start + SETTLE_BATCH), async (move) => {
         signal.throwIfAborted();
@@ -67,28 +71,28 @@ export async function drainMoves(kind: MoveOrder["kind"], context: MoveContext):
           String,
         );
         if (outcome === "open") {
-          report.open.push(move.from);
+          open++;
         } else {
           settled.push({ id: move.id, outcome });
-          if (outcome === "lost") report.lost.push(move.from);
-          else report.done++;
+          if (outcome === "lost") lost.push(move.from);
+          else done++;
         }
         step.advance();
       }, { concurrency: CONCURRENCY });
-    } finally {
-      // Also when one of them failed. After a signal there is no time: the next run finds these done already.
-      if (settled.length > 0 && !signal.aborted) await database.settleMoves(settled);
+    } catch (error) {
+      // Noting the others may fail too, but this error came first.
+      await settle().catch(() => {});
+      throw error;
     }
+    await settle();
   }
-  for (const key of report.lost) {
+  for (const key of lost) {
     log.error(
       "Object {key} is lost: it is gone from the store, its destination is empty and there is no local copy",
-      {
-        key,
-      },
+      { key },
     );
   }
-  return report;
+  return { done, open };
 }
 
 async function carryOut(move: PendingMove, context: MoveContext): Promise<SettledMove["outcome"] | "open"> {
@@ -102,7 +106,7 @@ async function carryOut(move: PendingMove, context: MoveContext): Promise<Settle
     return "done";
   } catch (error) {
     if (!(error instanceof ObjectError)) throw error;
-    if (error.problem === "changed" || error.problem === "vanished") {
+    if (error.reason === "changed" || error.reason === "vanished") {
       log.warn("Object {key} was replaced after it was loaded: it stays and is the next run's delivery", {
         key: move.from,
       });
@@ -116,7 +120,7 @@ async function carryOut(move: PendingMove, context: MoveContext): Promise<Settle
   }
 }
 
-/** Makes sure that the destination holds the object's bytes; `false` where they are nowhere to be found. */
+/** Makes sure that the destination holds the object's bytes; `false` if they are nowhere to be found. */
 async function copyToDestination(
   move: PendingMove,
   { store, workDirPath, log }: MoveContext,
@@ -125,7 +129,7 @@ async function copyToDestination(
     await store.copy(move.from, move.to, { ifMatch: move.etag });
     return true;
   } catch (error) {
-    if (!(error instanceof ObjectError) || !["changed", "vanished"].includes(error.problem)) throw error;
+    if (!(error instanceof ObjectError) || !["changed", "vanished"].includes(error.reason)) throw error;
   }
   // Source gone or replaced: a run that died between copy and delete, or a third party.
   const found = await store.head(move.to);

@@ -9,6 +9,7 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../atomic_file.ts";
 import { DataError, UnavailableError, wrapSystemError } from "../errors.ts";
+import type { Monotonic } from "./lease.ts";
 
 const LOCK_RETRY_MS = 100;
 /** Sortable: UTC to the second, and four random digits. */
@@ -26,35 +27,37 @@ export class WorkDir implements Disposable {
   }
 
   /**
-   * Makes the folder where it is missing and takes its lock.
+   * Makes the folder if it is missing and takes its lock.
    *
    * @param options.holder Written into the lock for whoever finds it taken.
    * @param options.waitSeconds How long to wait for another process.
+   * @param options.monotonic The clock that the wait is measured by.
    * @throws {UnavailableError} `lease_held`, naming the holder.
    */
   static async open(
     path: string,
-    options: { holder: string; waitSeconds: number; signal: AbortSignal },
+    options: { holder: string; waitSeconds: number; monotonic: Monotonic; signal: AbortSignal },
   ): Promise<WorkDir> {
+    const { holder, waitSeconds, monotonic, signal } = options;
     const file = join(path, "lock");
     let lock: Deno.FsFile | null = null;
     try {
       await Deno.mkdir(join(path, "runs"), { recursive: true });
       lock = await Deno.open(file, { read: true, write: true, create: true });
-      const deadline = performance.now() + options.waitSeconds * 1000;
+      const deadline = monotonic() + waitSeconds * 1000;
       while (!await lock.tryLock(true)) {
-        options.signal.throwIfAborted();
-        if (performance.now() >= deadline) {
-          const holder = (await Deno.readTextFile(file)).trim() || "another process";
+        signal.throwIfAborted();
+        if (monotonic() >= deadline) {
+          const other = (await Deno.readTextFile(file)).trim() || "another process";
           throw new UnavailableError(
             "lease_held",
-            `Cannot work in ${path}: ${holder} is at work there; wait until it is done, or stop it, and run again`,
+            `Cannot work in ${path}: ${other} is at work there; wait until it is done, or stop it, and run again`,
           );
         }
         await new Promise((done) => setTimeout(done, LOCK_RETRY_MS));
       }
       await lock.truncate();
-      await lock.write(new TextEncoder().encode(options.holder + "\n"));
+      await lock.write(new TextEncoder().encode(holder + "\n"));
       return new WorkDir(path, lock);
     } catch (error) {
       lock?.close();
@@ -62,7 +65,7 @@ export class WorkDir implements Disposable {
     }
   }
 
-  /** This work dir's own id, made where it is missing: the owner of leases that were taken from here. */
+  /** This work dir's own id, made if it is missing: the owner of leases that were taken from here. */
   async owner(newId: () => string): Promise<string> {
     const file = join(this.path, "owner");
     try {

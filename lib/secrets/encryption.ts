@@ -1,8 +1,8 @@
 /**
- * Encrypted values of a configuration file: AES-256-GCM by Web Crypto, bound to the field that they stand in.
+ * Encrypted values of a configuration file: AES-256-GCM by Web Crypto, each bound to its field.
  *
- * `enc:v1:` is followed by base64 of a random 96-bit IV, the ciphertext and the 128-bit tag. The field's path, as
- * `database.password`, is the additional authenticated data: a value that is moved to another field does not decrypt.
+ * A value is `enc:v1:` and then, in base64, a random 96-bit IV, the ciphertext and the 128-bit tag. The path of its
+ * field, such as `database.password`, is the additional authenticated data: moved to another field it does not decrypt.
  *
  * @example
  * ```ts
@@ -17,33 +17,33 @@
 import { ConfigError } from "../errors.ts";
 import { decodeUtf8 } from "../text.ts";
 
-/** A configuration's string that begins with this is encrypted, in this or another version. */
+/** How every encrypted string of a configuration begins, whatever its version. */
 export const ENCRYPTED_PREFIX = "enc:";
-/** Bytes of an initialisation vector (NIST SP 800-38D, 8.2: 96 bits, here by chance). */
+/** Bytes of an initialisation vector (NIST SP 800-38D, 8.2.2: 96 random bits). */
 export const IV_BYTES = 12;
 const V1 = `${ENCRYPTED_PREFIX}v1:`;
 const TAG_BYTES = 16;
 const KEY_BYTES = 32;
 
-/** Why a value does not decrypt, in words that follow the field's name. Never tells a value. */
+/** A value that does not decrypt; the message says why, in words that follow the field's name, and tells no value. */
 export class DecryptionError extends Error {
-  /** For messages. */
+  /** The class's name, which messages show. */
   override readonly name = "DecryptionError";
 }
 
-/** Random bytes, as `crypto.getRandomValues` gives them. */
+/** Makes random bytes, as many as asked for, that nobody can guess: `crypto.getRandomValues`, but for tests. */
 export type RandomBytes = (size: number) => Uint8Array<ArrayBuffer>;
 
-/** A new 256-bit key in base64. */
+/** Makes a new 256-bit key, in base64. */
 export function generateKey(randomBytes: RandomBytes): string {
   return randomBytes(KEY_BYTES).toBase64();
 }
 
 /**
- * Reads keys: base64 of 32 bytes each, divided by line ends, blanks or commas, the newest first.
+ * Parses keys: base64 of 32 bytes each, with line ends, blanks or commas between them, the newest first.
  *
- * @param source Where they come from, for messages.
- * @throws {ConfigError} `invalid_key` where one has another form. The message has its number only.
+ * @param source Where the keys come from, for messages.
+ * @throws {ConfigError} `invalid_key` if one has another form. The message tells its number only.
  */
 export async function parseKeys(text: string, source: string): Promise<CryptoKey[]> {
   const keys = splitKeys(text).map((word, i) => {
@@ -51,7 +51,7 @@ export async function parseKeys(text: string, source: string): Promise<CryptoKey
       const bytes = Uint8Array.fromBase64(word, { lastChunkHandling: "strict" });
       if (bytes.length === KEY_BYTES) return bytes;
     } catch {
-      // Its message could tell a part of the key.
+      // The decoder's message could tell a part of the key.
     }
     throw new ConfigError(
       "invalid_key",
@@ -65,7 +65,7 @@ export async function parseKeys(text: string, source: string): Promise<CryptoKey
   );
 }
 
-/** The single keys in a text that holds one or several. */
+/** Splits a text into the keys that it holds, as text. */
 export function splitKeys(text: string): string[] {
   return text.split(/[\s,]+/).filter((word) => word !== "");
 }
@@ -73,6 +73,7 @@ export function splitKeys(text: string): string[] {
 /**
  * Encrypts a field's value.
  *
+ * @param options.path The field's path, such as `database.password`.
  * @param options.iv {@linkcode IV_BYTES} random bytes that were never used with this key before.
  */
 export async function encryptValue(
@@ -84,10 +85,10 @@ export async function encryptValue(
 }
 
 /**
- * Decrypts a field's value by the first of the keys that fits.
+ * Decrypts a field's value with the first of the keys that fits.
  *
- * @returns The value, and which key it was, from 0.
- * @throws {DecryptionError} where it has another version or form, no key fits, or it is not UTF-8.
+ * @returns The value, and the position of the key that fitted, from 0.
+ * @throws {DecryptionError} if the text has another version or form, no key fits, or the value is not UTF-8.
  */
 export async function decryptValue(
   text: string,
@@ -116,7 +117,7 @@ function parseSealed(text: string): Uint8Array<ArrayBuffer> {
     const bytes = Uint8Array.fromBase64(text, { lastChunkHandling: "strict" });
     if (bytes.length >= IV_BYTES + TAG_BYTES && bytes.toBase64() === text) return bytes;
   } catch {
-    // Its message could tell a part of the value.
+    // The decoder's message could tell a part of the value.
   }
   throw new DecryptionError("is not a whole encrypted value: it was cut or changed");
 }
@@ -126,7 +127,7 @@ function contextOf(path: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * AES-256-GCM: IV, ciphertext and tag in one.
+ * Encrypts by AES-256-GCM; gives IV, ciphertext and tag in one.
  *
  * @internal
  */
@@ -142,7 +143,7 @@ export async function seal(
   return sealed;
 }
 
-/** What {@linkcode seal} was given; `null` where key, context or a bit is another. */
+/** Gives back what {@linkcode seal} was given; `null` if the key, the context or a single bit is another. */
 async function unseal(
   sealed: Uint8Array<ArrayBuffer>,
   { key, context }: { key: CryptoKey; context: Uint8Array<ArrayBuffer> },
@@ -151,6 +152,7 @@ async function unseal(
   try {
     return new Uint8Array(await crypto.subtle.decrypt(algorithm, key, sealed.subarray(IV_BYTES)));
   } catch (error) {
+    // Web Crypto throws this for every tag that does not fit, and does not say why.
     if (error instanceof DOMException && error.name === "OperationError") return null;
     throw error;
   }

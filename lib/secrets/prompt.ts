@@ -1,5 +1,5 @@
 /**
- * Reads a secret from standard input: typed without being shown, or piped in whole. Never an argument, which every
+ * Reads a secret from standard input: typed without being shown, or piped in whole. It is never an argument, which every
  * process of the machine could read.
  *
  * @module
@@ -11,14 +11,14 @@ const LINE_ENDS = ["\r", "\n"];
 const END_OF_INPUT = "\x04";
 const INTERRUPT = "\x03";
 const BACKSPACES = ["\x7f", "\b"];
-/** Nothing more of a paste comes after a pause of this length. */
+/** A pause of this length ends a paste. */
 const PASTE_PAUSE_MS = 100;
 
 /**
- * Asks for a secret, twice where somebody types it; takes all of a pipe but its last line end.
+ * Asks for a secret: twice if somebody types it; a pipe is taken whole but for its last line end.
  *
- * @param name What is asked for, as `database.password`.
- * @throws {UsageError} where nothing was given, not UTF-8, typed control characters, or the second time another value.
+ * @param name What is asked for, such as `database.password`.
+ * @throws {UsageError} if the value is empty or not UTF-8, has typed control characters, or is another the second time.
  * @throws {InterruptedError} on Ctrl-C.
  */
 export async function readSecret(name: string): Promise<string> {
@@ -56,18 +56,18 @@ async function askTwice(name: string): Promise<string> {
       `Cannot take a value for ${name}: it was typed differently the second time; try again`,
     );
   } finally {
-    // Else the shell would take it for a command, show it, and keep it in its history.
+    // What is left of a paste would be a command to the shell, which shows it and keeps it in its history.
     await keyboard.discard();
     Deno.stdin.setRaw(false);
   }
 }
 
-/** What is typed, character by character; a paste arrives in pieces of any size. */
+/** What somebody types, character by character. A paste arrives in pieces of any size, which may cut a character. */
 class Keyboard {
   readonly #decoder = new TextDecoder("utf-8", { fatal: true });
   #typed: string[] = [];
 
-  /** The next character; the end of input where there is none. */
+  /** Waits for the next character; {@linkcode END_OF_INPUT} if there will be none. */
   async next(): Promise<string> {
     while (this.#typed.length === 0) {
       const bytes = await readTyped();
@@ -81,7 +81,7 @@ class Keyboard {
     return this.#typed.shift() ?? END_OF_INPUT;
   }
 
-  /** Takes away what was pasted beyond the answers. */
+  /** Reads and forgets what was pasted beyond the answers. */
   async discard(): Promise<void> {
     const pause = () => new Promise<null>((done) => setTimeout(done, PASTE_PAUSE_MS, null));
     while (await Promise.race([readTyped().catch(() => null), pause()]) !== null);
@@ -94,7 +94,7 @@ async function readTyped(): Promise<Uint8Array | null> {
   return size === null ? null : buffer.subarray(0, size);
 }
 
-/** Reads a line without showing it. */
+/** Shows a prompt and reads a line without showing that. */
 async function ask(prompt: string, keyboard: Keyboard): Promise<string> {
   await Deno.stderr.write(new TextEncoder().encode(prompt));
   try {

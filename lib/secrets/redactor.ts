@@ -16,20 +16,21 @@ import { REDACTED } from "./secret.ts";
 import { visible } from "../text.ts";
 
 /**
- * Shorter values are not looked for: they occur in ordinary words, and each place without one would tell where it was.
- * `deno task config check` warns of them.
+ * The fewest characters of a value that is looked for. A shorter one occurs in ordinary words, so that the places where
+ * it is taken out would tell it. `deno task config check` warns of such a value.
  */
 export const LEAST_SECRET_CHARACTERS = 6;
 
-/** A secret as it stands in text. */
+/** One way in which a secret may stand in text. */
 interface Spelling {
   readonly text: string;
-  /** Characters before and behind it that tell a part of the secret, whatever stands beside it. */
+  /** How many characters before `text` tell a part of the secret too. */
   readonly before: number;
+  /** How many characters behind `text` do. */
   readonly after: number;
 }
 
-/** Fields of results whose values are words of this program: a secret that is such a word takes nothing from them. */
+/** Fields of results that hold words of this program. They stay, even if such a word is a secret as well. */
 const OWN_WORDS = new Set([
   "state",
   "status",
@@ -43,20 +44,21 @@ const OWN_WORDS = new Set([
   "time",
 ]);
 
-/** Knows the secrets of one process. */
+/** Knows the secrets of one process, and takes them out of text. */
 export class Redactor {
   readonly #secrets = new Set<string>();
   readonly #spellings = new Map<string, Spelling>();
 
-  /** From now on the value is taken out, in all its {@linkcode spellingsOf usual spellings}. */
+  /** Makes a value a secret: from now on it is taken out, in all its usual spellings. */
   add(value: string): void {
     if (this.#secrets.has(value)) return;
     this.#secrets.add(value);
     for (const spelling of spellingsOf(value)) this.#spellings.set(JSON.stringify(spelling), spelling);
   }
 
-  /** The text without secrets. What several of them cover together is taken out as one. */
+  /** The text without secrets. If several of them overlap, one `[redacted]` takes their place. */
   redact(text: string): string {
+    // All places first: to replace one secret after the other would leave the rest of one that overlaps another.
     const ranges: [start: number, end: number][] = [];
     for (const { text: spelling, before, after } of this.#spellings.values()) {
       for (let at = text.indexOf(spelling); at >= 0; at = text.indexOf(spelling, at + 1)) {
@@ -72,7 +74,7 @@ export class Redactor {
     return redacted + text.slice(end);
   }
 
-  /** A copy of a JSON value without secrets in its strings; keys, and some values, are words of ours and stay. */
+  /** A copy of a JSON value without secrets in its strings. Keys stay, and so do the fields that hold words of ours. */
   redactValue<T>(value: T): T {
     if (typeof value === "string") return this.redact(value) as T;
     if (Array.isArray(value)) return value.map((item) => this.redactValue(item)) as T;
@@ -84,14 +86,14 @@ export class Redactor {
   }
 }
 
-/** A secret as it may stand in text: as it is, line by line, and escaped for JSON, SQL, URLs, logs and HTTP headers. */
+/** A secret as it may stand in text: as it is, line by line, or escaped for JSON, SQL, URLs, logs or HTTP headers. */
 function spellingsOf(value: string): Spelling[] {
   const wellFormed = value.toWellFormed();
   const json = JSON.stringify(value).slice(1, -1);
   const component = encodeURIComponent(wellFormed);
   const encoded = [
     component,
-    // RFC 3986 reserves these too.
+    // RFC 3986 reserves five marks more than JavaScript escapes.
     component.replaceAll(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`),
     encodeURI(wellFormed),
     new URLSearchParams([["", value]]).toString().slice(1),
@@ -111,7 +113,7 @@ function spellingsOf(value: string): Spelling[] {
   return [...spellings, ...base64Of(value)].filter(({ text }) => text.length >= LEAST_SECRET_CHARACTERS);
 }
 
-/** As the URL standard writes it into an account, a path and a query, each of which escapes other characters. */
+/** The value as the URL standard writes it into an account, a path and a query: each escapes other characters. */
 function urlPartsOf(value: string): string[] {
   const url = new URL("http://host/");
   url.password = value;
@@ -121,14 +123,16 @@ function urlPartsOf(value: string): string[] {
 }
 
 /**
- * Within base64 of a longer text, as in `Basic …` of an account and its password: it has another look with each of the
- * three places in which its first byte may stand, and shares a character with the byte beside it.
+ * The value within base64 of a longer text, such as `Basic …` of an account and its password. Base64 writes three bytes
+ * as four characters, so that the value looks different for each of the three places in which its first byte may stand,
+ * and shares a character with the byte beside it.
  */
 function base64Of(value: string): Spelling[] {
   const bytes = new TextEncoder().encode(value);
   return [0, 1, 2].flatMap((offset) => {
     const padded = new Uint8Array(offset + bytes.length);
     padded.set(bytes, offset);
+    // Only characters that stand for the value's bits alone: those that it shares depend on what stands beside it.
     const first = Math.ceil(offset * 8 / 6);
     const last = Math.floor(padded.length * 8 / 6);
     const text = padded.toBase64().slice(first, last);

@@ -10,10 +10,10 @@
  * @module
  */
 
-/** What stands in place of a secret wherever it could be read. */
+/** The text that takes a secret's place wherever somebody could read it. */
 export const REDACTED = "[redacted]";
 
-/** See the module's head. The value is in a private field, which neither copies nor a debugger's preview take along. */
+/** A value that shows itself to nobody: a private field holds it, which neither a copy nor a debugger's preview has. */
 export class Secret {
   readonly #value: string;
 
@@ -27,22 +27,22 @@ export class Secret {
     return this.#value;
   }
 
-  /** For templates and concatenation. */
+  /** What templates and concatenation get. */
   toString(): string {
     return REDACTED;
   }
 
-  /** For `JSON.stringify`. */
+  /** What `JSON.stringify` gets. */
   toJSON(): string {
     return REDACTED;
   }
 
-  /** For `Deno.inspect` and `console`. */
+  /** What `Deno.inspect` and `console` get. */
   [Symbol.for("Deno.customInspect")](): string {
     return REDACTED;
   }
 
-  /** For `node:util`, by which packages inspect. */
+  /** What `node:util` gets, by which packages inspect. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     return REDACTED;
   }

@@ -17,7 +17,7 @@
  */
 
 /** Why one object could not be dealt with; also the reason of a `skipped` file. */
-export type ObjectProblem = "changed" | "vanished" | "access_denied" | "unhandled_key";
+export type ObjectReason = "changed" | "vanished" | "access_denied" | "unhandled_key";
 
 /** One object version. */
 export interface ObjectVersion {
@@ -31,12 +31,12 @@ export interface ObjectVersion {
   readonly lastModified: string;
 }
 
-/** An entry of a listing that cannot be read as an object. */
-export interface ObjectTrouble {
+/** An entry of a listing that is no object that can be read. */
+export interface ObjectFault {
   /** The whole key as far as it can be told. */
   readonly key: string;
-  /** What keeps it from being an object version. */
-  readonly problem: ObjectProblem;
+  /** Why it is no object version. */
+  readonly reason: ObjectReason;
 }
 
 /** What `put` takes: a few bytes, or a local file, which is never written to again: a folder may keep it by a link. */
@@ -44,18 +44,18 @@ export type ObjectSource = { readonly file: string } | { readonly bytes: Uint8Ar
 
 /** The contract that every object store keeps; see the module's head. */
 export interface ObjectStore extends AsyncDisposable {
-  /** For messages: a folder or a bucket, without credentials. */
+  /** The store's name for messages: a folder or a bucket, without credentials. */
   readonly name: string;
   /**
    * The objects whose key begins with `prefix`, in pages of at most {@linkcode LIST_PAGE_SIZE}, ordered by the bytes
-   * of the key. Nothing under a missing prefix.
+   * of the key. Nothing if the prefix is missing.
    */
-  list(prefix: string): AsyncIterable<(ObjectVersion | ObjectTrouble)[]>;
-  /** The object's version, or `null` where there is none. */
+  list(prefix: string): AsyncIterable<(ObjectVersion | ObjectFault)[]>;
+  /** The object's version, or `null` if there is none. */
   head(key: string): Promise<ObjectVersion | null>;
-  /** The bytes of exactly this version; fails while reading where the object changes under the reader. */
+  /** The bytes of exactly this version; reading them fails with `changed` if the object changes meanwhile. */
   get(key: string, options: { ifMatch: string }): Promise<ReadableStream<Uint8Array<ArrayBuffer>>>;
-  /** Writes an object; `null` with `ifAbsent` where the key is taken. */
+  /** Writes an object; `null` with `ifAbsent` if the key is taken. */
   put(key: string, source: ObjectSource, options?: { ifAbsent?: boolean }): Promise<ObjectVersion | null>;
   /** Copies exactly this version within the store. */
   copy(from: string, to: string, options: { ifMatch: string }): Promise<ObjectVersion>;
@@ -68,23 +68,23 @@ export interface ObjectStore extends AsyncDisposable {
 /** Keys in a page of a listing, as in S3 (ListObjectsV2, API reference: "up to 1,000"). */
 export const LIST_PAGE_SIZE = 1000;
 
-/** The failure of an operation on one object. */
+/** What is thrown if one object cannot be dealt with, and the others can. */
 export class ObjectError extends Error {
-  /** What kind of failure. */
-  readonly problem: ObjectProblem;
-  /** The key that it happened on. */
+  /** Why it cannot be dealt with. */
+  readonly reason: ObjectReason;
+  /** The object's whole key. */
   readonly key: string;
 
   /** `detail` completes the sentence `Cannot use KEY: …`. */
-  constructor(problem: ObjectProblem, key: string, detail: string, options?: ErrorOptions) {
+  constructor(reason: ObjectReason, key: string, detail: string, options?: ErrorOptions) {
     super(`Cannot use ${JSON.stringify(key)}: ${detail}`, options);
     this.name = "ObjectError";
-    this.problem = problem;
+    this.reason = reason;
     this.key = key;
   }
 }
 
 /** Whether an entry of a listing is an object that can be read. */
-export function isVersion(entry: ObjectVersion | ObjectTrouble): entry is ObjectVersion {
-  return !("problem" in entry);
+export function isVersion(entry: ObjectVersion | ObjectFault): entry is ObjectVersion {
+  return !("reason" in entry);
 }

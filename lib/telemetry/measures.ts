@@ -6,11 +6,21 @@
  * @module
  */
 import type { Meter } from "@opentelemetry/api";
+import type { Position } from "../output/position.ts";
 import type { Manifest, StageName } from "../run/manifest.ts";
 import type { SourceFile } from "../source_file.ts";
 
-/** Attributes that say which stage of which run it was. */
+/** Attributes that say which stage of which run something belongs to. */
 export type Place = Readonly<Record<string, string | number>>;
+
+/** The attributes of where a process is, as far as it is known. */
+export function placeOf({ runId, stage, attempt }: Position): Place {
+  return {
+    ...(runId === null ? {} : { "nightly_marts.run_id": runId }),
+    "nightly_marts.stage": stage,
+    ...(attempt === null ? {} : { "nightly_marts.attempt": attempt }),
+  };
+}
 
 /** Records what a stage has done. */
 export type Recorder = (stage: StageName, durationMs: number, manifest: Manifest, place: Place) => void;

@@ -1,21 +1,18 @@
 /**
- * Traces and metrics through Deno's own OpenTelemetry. Where `OTEL_DENO` has not turned that on nothing is loaded, and
+ * Traces and metrics through Deno's own OpenTelemetry. If `OTEL_DENO` has not turned that on, nothing is loaded, and
  * work is done as it is.
  *
- * It is the runtime that sends them, past this process's permissions; a collector that is down makes nothing fail. The
- * stages of a run are processes that know nothing of each other: what holds them together is a trace whose id follows
- * from the run's.
+ * It is the runtime that sends them, past this process's permissions; a collector that is down makes nothing fail.
  *
  * @module
  */
-import type { Attributes, Context, Span } from "@opentelemetry/api";
-import { createHash } from "node:crypto";
-import { messageOf, PipelineError } from "../errors.ts";
-import type { Manifest, StageName } from "../run/manifest.ts";
-import { openMeasures, type Place } from "./measures.ts";
 import type { Position } from "../output/position.ts";
-import type { Redactor } from "../secrets/redactor.ts";
 import type { FileTracer } from "../run/context.ts";
+import type { Manifest, StageName } from "../run/manifest.ts";
+import type { Redactor } from "../secrets/redactor.ts";
+import { openMeasures, placeOf } from "./measures.ts";
+import { Spans } from "./spans.ts";
+import { RunTrace } from "./trace.ts";
 
 /** How a process's work is traced and measured. */
 export interface Telemetry extends FileTracer {
@@ -29,11 +26,6 @@ export interface Telemetry extends FileTracer {
   within(work: () => void): void;
 }
 
-/** Spans of files in one stage. The runtime loses what is beyond 2,048 spans that it has not sent yet. */
-export const MAX_FILE_SPANS = 1000;
-/** Characters of an attribute. */
-const MAX_TEXT = 256;
-
 /** Traces and measures nothing. */
 export const NO_TELEMETRY: Telemetry = {
   tracesRequests: false,
@@ -43,107 +35,22 @@ export const NO_TELEMETRY: Telemetry = {
   within: (work) => work(),
 };
 
-/** The telemetry of this process; {@linkcode NO_TELEMETRY} where it is not turned on. */
+/** The telemetry of this process; {@linkcode NO_TELEMETRY} if it is not turned on. */
 export async function openTelemetry(position: Position, redactor: Redactor): Promise<Telemetry> {
-  // Where the API looks for its providers: the runtime puts them there.
+  // The API looks there for its providers, which the runtime has put there.
   if (!(Symbol.for("opentelemetry.js.api.1") in globalThis)) return NO_TELEMETRY;
-  const { context, metrics, ROOT_CONTEXT, SpanStatusCode, trace, TraceFlags } = await import(
-    "@opentelemetry/api"
-  );
-  const tracer = trace.getTracer("nightly-marts");
-  /** The stage's span, the newest one. */
-  let newest: { span: Span; start: Date; fileSpans: number } | null = null;
-
-  const textOf = (text: string) => redactor.redact(text).slice(0, MAX_TEXT).toWellFormed();
-  const placeOf = ({ runId, stage, attempt }: Position): Place => ({
-    ...(runId === null ? {} : { "nightly_marts.run_id": runId }),
-    "nightly_marts.stage": stage,
-    ...(attempt === null ? {} : { "nightly_marts.attempt": attempt }),
-  });
-  const contextOf = (runId: string, traceFlags: number): Context =>
-    trace.setSpanContext(ROOT_CONTEXT, { ...traceOf(runId), traceFlags, isRemote: true });
-
-  /** As the span's part, but unsampled: a sampler that asks for that leaves out the runtime's own spans. */
-  const inSpan = <T>(span: Span, work: () => T): T =>
-    context.with(
-      trace.setSpanContext(ROOT_CONTEXT, { ...span.spanContext(), traceFlags: TraceFlags.NONE }),
-      work,
-    );
-
-  const traced = async <T>(span: Span, work: () => Promise<T>, describe: (result: T) => Attributes) => {
-    try {
-      const result = await inSpan(span, work);
-      span.setAttributes(describe(result));
-      return result;
-    } catch (error) {
-      const name = error instanceof Error ? error.name : typeof error;
-      span.setAttribute("error.type", error instanceof PipelineError ? error.code : name);
-      span.setStatus({ code: SpanStatusCode.ERROR, message: textOf(messageOf(error)) });
-      throw error;
-    }
-  };
-
-  const startFileSpan = (what: string, key: string, startTime?: Date): Span | null => {
-    if (newest === null || newest.fileSpans++ >= MAX_FILE_SPANS) return null;
-    const attributes = { ...placeOf(position), "nightly_marts.file.key": textOf(key) };
-    const options = startTime ? { attributes, startTime } : { attributes };
-    return tracer.startSpan(what, options, trace.setSpan(ROOT_CONTEXT, newest.span));
-  };
-
-  /** Files are validated together: each has a span as long as the stage. Those that were not accepted come first. */
-  const traceFiles = (files: Manifest["files"]) => {
-    const isAccepted = (file: Manifest["files"][number]) => Number(file.status === "accepted");
-    for (const file of files.toSorted((a, b) => isAccepted(a) - isAccepted(b))) {
-      const span = startFileSpan("validate file", file.key, newest?.start);
-      if (span === null) return;
-      span.setAttributes({
-        "nightly_marts.file.outcome": file.reason ?? file.status ?? "unknown",
-        "nightly_marts.file.rows_accepted": file.rowsAccepted,
-        "nightly_marts.file.rows_rejected": file.rowsRejected,
-      });
-      span.end();
-    }
-  };
-
-  const record = openMeasures(metrics.getMeter("nightly-marts"));
-  // One that does not end is never sent.
-  const unsampled = tracer.startSpan("unsampled", {}, contextOf("", TraceFlags.NONE)).spanContext();
+  const api = await import("@opentelemetry/api");
+  const trace = new RunTrace(api, position);
+  const spans = new Spans({ api, trace, position, redactor });
+  const record = openMeasures(api.metrics.getMeter("nightly-marts"));
   return {
-    tracesRequests: (unsampled.traceFlags & TraceFlags.SAMPLED) !== 0,
-    async stage(start, work) {
-      const parent = position.runId === null ? ROOT_CONTEXT : contextOf(position.runId, TraceFlags.SAMPLED);
-      const span = tracer.startSpan(position.stage, { startTime: start }, parent);
-      newest = { span, start, fileSpans: 0 };
-      try {
-        return await traced(span, work, () => ({}));
-      } finally {
-        // At the end: download learns its attempt while it is at work.
-        span.setAttributes(placeOf(position));
-        span.end();
-      }
-    },
-    async file(what, key, work, outcomeOf) {
-      const span = startFileSpan(what, key);
-      if (span === null) return await work();
-      try {
-        return await traced(span, work, (result) => ({ "nightly_marts.file.outcome": outcomeOf(result) }));
-      } finally {
-        span.end();
-      }
-    },
+    tracesRequests: spans.areAlwaysSampled,
+    stage: (start, work) => spans.stage(start, work),
+    file: (what, key, work, outcomeOf) => spans.file(what, key, work, outcomeOf),
     measure(stage, durationMs, manifest) {
-      if (stage === "validate") traceFiles(manifest.files);
+      if (stage === "validate") spans.addFiles("validate file", manifest.files);
       record(stage, durationMs, manifest, placeOf(position));
     },
-    within(work) {
-      if (position.runId === null || trace.getSpanContext(context.active())) work();
-      else context.with(contextOf(position.runId, TraceFlags.NONE), work);
-    },
+    within: (work) => trace.within(work),
   };
-}
-
-/** The trace of a run, and the span that all of its stages are part of: the SHA-256 of the run's id. */
-function traceOf(runId: string): { traceId: string; spanId: string } {
-  const hash = createHash("sha256").update(runId).digest("hex");
-  return { traceId: hash.slice(0, 32), spanId: hash.slice(32, 48) };
 }

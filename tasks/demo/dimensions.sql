@@ -1,4 +1,4 @@
--- The dimension tables of the demo, as section "Dimensions" of the README has them. All names are made up.
+-- The dimension tables of the demo, as docs/data.md has them. All names are made up.
 CREATE TABLE customer (
   customer_id BIGINT, first_name VARCHAR, last_name VARCHAR, address VARCHAR, pincode VARCHAR, phone_number VARCHAR,
   customer_joining_date DATE

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { removeAtEnd } from "../support/ending.ts";
 import { sqlText, withDuckdb } from "../support/duckdb.ts";
 import { REPOSITORY } from "../support/task.ts";
 import { compareOutputs, type Comparison, type Output } from "./compare.ts";
@@ -114,6 +115,6 @@ Deno.test("compareOutputs() names what differs, when something does", async (tes
       });
     }
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 });

@@ -5,8 +5,7 @@
  * @module
  */
 import { basename, join } from "node:path";
-import project from "../../deno.json" with { type: "json" };
-import { REPOSITORY, type Summary } from "../support/task.ts";
+import { REPOSITORY, type Summary, wordsOf } from "../support/task.ts";
 import { compareOutputs } from "./compare.ts";
 import { measure } from "./measure.ts";
 import type { MemoryLimit, Pair, Run } from "./report.ts";
@@ -102,7 +101,7 @@ async function runBare(place: Place, night: Night): Promise<Run> {
 /** Runs a script with the flags and permissions of the pipeline, once the files are in the page cache. */
 async function runScript(script: string, args: readonly string[], { files }: Night) {
   for (const file of files) await (await Deno.open(file)).readable.pipeTo(new WritableStream());
-  const words = project.tasks.pipeline.split(" ").slice(1).map((word) => word === PIPELINE ? script : word);
+  const words = wordsOf("pipeline").map((word) => word === PIPELINE ? script : word);
   const { exitCode, stdout, stderr, ...measured } = await measure(
     [Deno.execPath(), ...words, ...args],
     REPOSITORY,

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { decryptField, encryptField, type EncryptionWorld, rotateValues } from "../../lib/config/edit.ts";
 import { ConfigError, UnavailableError, UsageError } from "../../lib/errors.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const [NEW_KEY, OLD_KEY] = ["q", "r"].map((letter) => `${letter.repeat(42)}A=`) as [string, string];
 
@@ -29,7 +30,7 @@ async function createConfig(text: string | Uint8Array = TEXT) {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "config-" }));
   const path = join(folder, "config.jsonc");
   await Deno.writeFile(path, typeof text === "string" ? new TextEncoder().encode(text) : text);
-  return { folder, path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+  return { folder, path, [Symbol.asyncDispose]: () => removeAtEnd(folder) };
 }
 
 /** Encrypts a field while something else happens before its value is there. */
@@ -90,10 +91,10 @@ Deno.test("encryptField() refuses a field before it asks for the value, when the
 
 Deno.test("encryptField() refuses a value that makes the file invalid, and does not show it", async () => {
   const values: Readonly<Record<string, readonly [value: string, says: RegExp]>> = {
-    "prefixes.source": ["sales_data_error/x/", /"\[redacted\]" lies within "sales_data_error\/" \(error\)/],
+    "prefixes.source": ["_staging/x/", /"\[redacted\]" lies within "_staging\/" \(staging\)/],
     "prefixes.error": ["_runs/", /^[^:]*: ("\[redacted\]" lies|prefixes\.runs: .*within "\[redacted\]")/],
     "prefixes.runs": ["a", /must end in/],
-    "contract.columns.colour": ["text", /contract\.columns: .* may not be left out/],
+    "contract.columns.colour": ["double", /must be integer, text, date or decimal/],
     "store.kind": ["ftp-canary", /./],
   };
   for (const [field, [value, says]] of Object.entries(values)) {

@@ -6,8 +6,10 @@ import { type Config, configJsonSchema, configSchema, SECRET_FIELDS } from "../.
 import type { Environment } from "../../lib/config/values.ts";
 import { encryptValue, IV_BYTES, parseKeys } from "../../lib/secrets/encryption.ts";
 import { ConfigError } from "../../lib/errors.ts";
+import { loadModel } from "../../lib/model/load.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
 import { Secret } from "../../lib/secrets/secret.ts";
+import { removeAtEnd } from "../support/ending.ts";
 import { REPOSITORY } from "../support/task.ts";
 
 /** A folder with a configuration file of this text. */
@@ -15,7 +17,7 @@ async function writeConfig(text: string) {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "config-" }));
   const path = join(folder, "config.jsonc");
   await Deno.writeTextFile(path, text);
-  return { folder, path, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+  return { folder, path, [Symbol.asyncDispose]: () => removeAtEnd(folder) };
 }
 
 const ENVIRONMENT: Readonly<Record<string, string>> = {
@@ -27,7 +29,10 @@ const env = (name: string): string | undefined => ENVIRONMENT[name];
 const worldOf = (env: Environment) => ({ env, redactor: new Redactor() });
 
 async function load(path: string): Promise<Config> {
-  return (await loadConfig(path, worldOf(env))).config;
+  const loaded = await loadConfig(path, worldOf(env));
+  // It fills in what is the model's.
+  await loadModel(loaded);
+  return loaded.config;
 }
 
 Deno.test("loadConfig() fills in every default, when only store and database are given", async () => {
@@ -467,9 +472,9 @@ Deno.test("freeze() keeps everything but the secrets, and configHash() tells con
   assert.ok(config.database.kind === "mysql" && config.database.password.reveal() === "5ecret-Canary");
   assert.ok(!JSON.stringify(config).includes("5ecret-Canary"));
   assert.ok(frozen.database.kind === "mysql" && frozen.database.password.reveal() === "[redacted]");
-  assert.match(configHash(frozen), /^[0-9a-f]{64}$/);
-  assert.equal(configHash(frozen), configHash((await loadWith("another", "TRUE")).frozen));
-  assert.notEqual(configHash(frozen), configHash((await loadWith("another", "FALSE")).frozen));
+  assert.match(configHash(frozen, {}), /^[0-9a-f]{64}$/);
+  assert.equal(configHash(frozen, {}), configHash((await loadWith("another", "TRUE")).frozen, {}));
+  assert.notEqual(configHash(frozen, {}), configHash((await loadWith("another", "FALSE")).frozen, {}));
 });
 
 const KEY = `${"k".repeat(42)}A=`;
@@ -520,7 +525,7 @@ Deno.test("freeze() keeps a valid configuration without any place, when all are 
     assert.equal(new Set(marks).size, count, kept);
     assert.deepEqual([frozen.store.kind, frozen.database.kind], [places.store.kind, places.database.kind]);
     assert.notEqual(JSON.stringify(freeze("another run")), kept);
-    assert.equal(configHash(freeze("another run")), configHash(frozen));
+    assert.equal(configHash(freeze("another run"), {}), configHash(frozen, {}));
     for (const place of leavesOf({ ...config, contract: {}, csv: {}, prefixes: {} })) {
       const value = place.reduce<unknown>((node, key) => (node as Json)[key], config);
       if (!String(value).includes("canary")) continue;
@@ -578,7 +583,7 @@ Deno.test("config/schema.json is what configJsonSchema() gives", async () => {
 Deno.test("loadConfig() takes every configuration in config/", async () => {
   const folder = join(REPOSITORY, "config");
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
-  const configs = names.filter((name) => name.endsWith(".jsonc"));
+  const configs = names.filter((name) => name.endsWith(".jsonc") && name !== "model.jsonc");
   assert.ok(configs.includes("local.jsonc"));
   for (const name of configs) {
     await loadConfig(

@@ -27,7 +27,7 @@ const MOST_STOP_MS = 5000;
 let cluster: TestCluster;
 
 Deno.test.beforeAll(async () => void (cluster = await TestCluster.start()));
-Deno.test.afterAll(() => cluster[Symbol.asyncDispose]());
+Deno.test.afterAll(() => cluster?.[Symbol.asyncDispose]());
 
 Deno.test("the image is small and labelled, when it is built from the repository", async () => {
   const { docker } = cluster;

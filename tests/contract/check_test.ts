@@ -4,55 +4,32 @@
  *
  * @module
  */
-import { getLogger } from "@logtape/logtape";
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { join } from "node:path";
-import { configSchema } from "../../lib/config/schema.ts";
+import type { JsonValue } from "../../lib/engine/engine.ts";
 import { UnavailableError } from "../../lib/errors.ts";
-import { CORE_COLUMNS } from "../../lib/contract/contract.ts";
-import { checkFiles } from "../../lib/contract/check.ts";
-import type { Checked } from "../../lib/contract/context.ts";
-import { rejectsSql } from "../../lib/contract/judge_sql.ts";
-import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
-import type { Engine, JsonValue } from "../../lib/engine/engine.ts";
 import type { SourceFile } from "../../lib/source_file.ts";
+import {
+  type CheckOptions,
+  type Content,
+  countsOf,
+  type Dimensions,
+  type Outcome,
+  withContractCheck,
+} from "../support/contract_check.ts";
+import { SALES_COLUMNS, salesContract } from "../support/model.ts";
 
-/** What a file is given as: its bytes, or its text. */
-type Content = string | Uint8Array;
 /** Parts of the configuration that differ from the defaults. */
 type Options = { readonly contract?: Record<string, unknown>; readonly csv?: Record<string, unknown> };
 
-/** Files as the check left them, and the rows that it wrote. */
-interface Outcome {
-  /** By key. */
-  readonly files: Readonly<Record<string, SourceFile>>;
-  /** Accepted rows as objects by key, without `source_key`; {@linkcode READ_ROWS} of them at most. */
-  readonly accepted: Readonly<Record<string, Record<string, JsonValue>[]>>;
-  /** Rejected rows by key, ordered by line. */
-  readonly rejects: Readonly<Record<string, Reject[]>>;
-  readonly written: Checked;
-}
-
-interface Reject {
-  readonly line: number;
-  readonly reason: string;
-  readonly column: string | null;
-  readonly detail: string;
-  readonly raw: string;
-}
-
-/** More accepted rows than this are counted but not read. */
-const READ_ROWS = 2000;
-
 type Check = (contents: Readonly<Record<string, Content>>, options?: Options) => Promise<Outcome>;
 
-const HEADER = Object.keys(CORE_COLUMNS).join(",");
+const HEADER = Object.keys(SALES_COLUMNS).join(",");
 /** A row that passes; `with` takes its place: `row({ price: "x" })`. */
 function row(values: Readonly<Record<string, string>> = {}): string {
-  return Object.keys(CORE_COLUMNS).map((name) => values[name] ?? GOOD[name]).join(",");
+  return Object.keys(SALES_COLUMNS).map((name) => values[name] ?? GOOD[name]).join(",");
 }
 const GOOD: Readonly<Record<string, string>> = {
   customer_id: "1",
@@ -70,148 +47,23 @@ function file(...lines: readonly string[]): string {
   return [HEADER, ...lines].map((line) => `${line}\n`).join("");
 }
 
-/**
- * Runs with a check on an engine of its own. The dimensions have customers 1 and 2, store 121, sales person 1 and the
- * products apple and pear.
- *
- * @param options.within Names of folders in the run folder's path.
- * @param options.watch Is told every call of the engine.
- */
+/** Runs with a check of sales: customers 1 and 2, store 121, sales person 1, the products apple and pear. */
 async function withCheck(
   use: (check: Check) => Promise<void>,
-  options: {
-    readonly within?: string;
-    readonly watch?: (method: string) => void;
+  { customers = [], ...options }: CheckOptions & {
     /** Besides 1 and 2. */
     readonly customers?: readonly number[];
   } = {},
 ): Promise<void> {
-  const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "contract-check-" }));
-  const runFolder = join(folder, options.within ?? "");
-  try {
-    await Deno.mkdir(join(runFolder, "files"), { recursive: true });
-    await using engine = await openDuckdbEngine({
-      folder: runFolder,
-      resources: { memoryLimit: "2GiB", threads: 2 },
-    });
-    const customers = [1, 2, ...options.customers ?? []].map((customer_id) => ({ customer_id }));
-    await engine.nameValues("customer", { customer_id: "BIGINT" }, customers);
-    await engine.nameValues("store", { id: "BIGINT" }, [{ id: 121 }]);
-    await engine.nameValues("sales_team", { id: "BIGINT" }, [{ id: 1 }]);
-    await engine.nameValues("product", { name: "VARCHAR" }, [{ name: "apple" }, { name: "pear" }, {
-      name: null,
-    }]);
-    const watched = options.watch ? watchCalls(engine, options.watch) : engine;
-    await use(async (contents, given) => {
-      const files = await writeFiles(runFolder, contents);
-      const written = await checkFiles(files, "checked", {
-        config: configSchema.parse({
-          store: { kind: "folder", path: "store" },
-          database: { kind: "duckdb", path: "marts.duckdb" },
-          ...given,
-        }),
-        engine: watched,
-        runFolder,
-        signal: new AbortController().signal,
-        step: { advance() {}, update() {}, [Symbol.dispose]() {} },
-        log: getLogger(["contract-check-test"]),
-      });
-      return await readOutcome(engine, files, written);
-    });
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-/** The engine, with every call of it told. */
-function watchCalls(engine: Engine, watch: (method: string) => void): Engine {
-  return new Proxy(engine, {
-    get(target, name) {
-      const member = Reflect.get(target, name);
-      if (typeof member !== "function") return member;
-      return (...args: unknown[]) => {
-        watch(String(name));
-        return member.apply(target, args);
-      };
-    },
-  });
-}
-
-async function writeFiles(
-  runFolder: string,
-  contents: Readonly<Record<string, Content>>,
-): Promise<SourceFile[]> {
-  const files: SourceFile[] = [];
-  for (const [key, content] of Object.entries(contents)) {
-    const id = files.length + 1;
-    await Deno.writeFile(join(runFolder, "files", `${id}.csv`), Buffer.from(content));
-    files.push({
-      id,
-      key,
-      etag: "",
-      sizeBytes: content.length,
-      lastModified: "",
-      sha256: String(id),
-      content: `files/${id}.csv`,
-      original: `files/${id}.csv`,
-      knownContent: false,
-      status: null,
-      reason: null,
-      detail: null,
-      rowsRead: 0,
-      rowsAccepted: 0,
-      rowsRejected: 0,
-      warnings: {},
-      rejects: {},
-      rejectsFile: null,
-    });
-  }
-  return files;
-}
-
-/** Reads what was written, and asserts that the counts of the files are the counts of the rows. */
-async function readOutcome(engine: Engine, files: readonly SourceFile[], written: Checked): Promise<Outcome> {
-  const accepted: Record<string, Record<string, JsonValue>[]> = {};
-  const acceptedCounts = new Map<string, number>();
-  const rejects: Record<string, Reject[]> = {};
-  if (written.accepted.rowCount > 0) {
-    await engine.nameParquet("written", written.accepted.files);
-    const counts = await engine.query(
-      "SELECT source_key, count(*) AS row_count FROM written GROUP BY source_key",
-    );
-    for (const { source_key, row_count } of counts) acceptedCounts.set(String(source_key), Number(row_count));
-    const rows = await engine.query(`SELECT * FROM written ORDER BY ALL LIMIT ${READ_ROWS}`);
-    for (const { source_key, ...values } of rows) (accepted[String(source_key)] ??= []).push(values);
-  }
-  const sum = (counts: Iterable<number>) => [...counts].reduce((total, count) => total + count, 0);
-  assert.equal(sum(acceptedCounts.values()), written.accepted.rowCount);
-  if (written.rejects.rowCount > 0) {
-    await engine.nameParquet("written", written.rejects.files);
-    const rows = await engine.query(`SELECT * FROM (${rejectsSql("written")}) ORDER BY file_id, line`);
-    assert.equal(rows.length, written.rejects.rowCount);
-    for (const { file_id, line, ...reject } of rows) {
-      const key = files[Number(file_id) - 1]?.key ?? "";
-      (rejects[key] ??= []).push({ line: Number(line), ...reject } as Reject);
-    }
-  }
-  for (const { key, status, reason, rowsRead, rowsAccepted, rowsRejected, rejects: counts } of files) {
-    const found = rejects[key]?.length ?? 0;
-    assert.equal(rowsRead, rowsAccepted + rowsRejected, key);
-    assert.equal(rowsAccepted, acceptedCounts.get(key) ?? 0, key);
-    assert.equal(sum(Object.values(counts)), found, key);
-    if (status === "accepted") assert.equal(rowsRejected, found, key);
-    else {assert.deepEqual(
-        [status, rowsRejected],
-        ["rejected", reason === "too_many_rejects" ? rowsRead : 0],
-        key,
-      );}
-  }
-  return { files: Object.fromEntries(files.map((file) => [file.key, file])), accepted, rejects, written };
-}
-
-/** Counts of a file: read, accepted, rejected. */
-function countsOf(file: SourceFile | undefined): number[] {
-  return [file?.rowsRead ?? -1, file?.rowsAccepted ?? -1, file?.rowsRejected ?? -1];
+  const dimensions: Dimensions = {
+    customer: [{ customer_id: "BIGINT" }, [1, 2, ...customers].map((customer_id) => ({ customer_id }))],
+    store: [{ id: "BIGINT" }, [{ id: 121 }]],
+    sales_team: [{ id: "BIGINT" }, [{ id: 1 }]],
+    product: [{ name: "VARCHAR" }, [{ name: "apple" }, { name: "pear" }, { name: null }]],
+  };
+  await withContractCheck(dimensions, async (check) => {
+    await use((contents, { contract, csv } = {}) => check(contents, salesContract(contract), csv));
+  }, options);
 }
 
 /** A UTF-8 text that is none: a byte that continues nothing at its end. */
@@ -254,13 +106,13 @@ const FILE_REASONS: readonly (readonly [string, Content, string, Place?])[] = [
     columns: ["total_cost"],
   }],
   ["a row in place of the header", `${row({ customer_id: "5" })}\n${row()}\n`, "missing_columns", {
-    columns: Object.keys(CORE_COLUMNS),
+    columns: Object.keys(SALES_COLUMNS),
   }],
   ["lone CR for line ends", `${HEADER}\r5\r`, "missing_columns", {
     columns: ["total_cost"],
   }],
   ["another delimiter", file(row()).replaceAll(",", ";"), "missing_columns", {
-    columns: Object.keys(CORE_COLUMNS),
+    columns: Object.keys(SALES_COLUMNS),
   }],
   ["an open quote", file(row(), `"${row()}`, row()), "malformed_csv", { line: 3 }],
   ["an open quote in the header", `\n"${HEADER}\n${row()}\n`, "malformed_csv", { line: 2 }],
@@ -279,7 +131,7 @@ Deno.test("checkFiles() rejects a file for the first reason that applies, when i
     );
     for (const [what, , reason, also] of FILE_REASONS) {
       await test.step(what, () => {
-        const { status, detail, columns, line, ...found } = files[what] ?? assert.fail();
+        const { status, detail, columns, line, ...found }: SourceFile & Place = files[what] ?? assert.fail();
         assert.deepEqual([status, found.reason], ["rejected", reason], detail ?? "");
         assert.deepEqual({ columns, line }, { columns: also?.columns, line: also?.line });
         assert.ok(detail, "it has no detail");
@@ -543,7 +395,7 @@ Deno.test("checkFiles() takes out the accepted rows of a rejected file, when oth
 });
 
 Deno.test("checkFiles() tells files apart, when they have the same header or another, many rows or none", async () => {
-  const names = Object.keys(CORE_COLUMNS);
+  const names = Object.keys(SALES_COLUMNS);
   const contents: Record<string, string> = {
     "header only": `${HEADER}\n`,
     "header only, no line end": HEADER,
@@ -714,9 +566,9 @@ interface PrintedFile {
 
 /** Columns in an order and spelling of their own, with extra ones. */
 const LAYOUTS: readonly (readonly string[])[] = [
-  Object.keys(CORE_COLUMNS),
-  ["note", ...Object.keys(CORE_COLUMNS).toReversed()],
-  Object.keys(CORE_COLUMNS).flatMap((name) => name === "price" ? ["", " PRICE ", "Colour"] : [name]),
+  Object.keys(SALES_COLUMNS),
+  ["note", ...Object.keys(SALES_COLUMNS).toReversed()],
+  Object.keys(SALES_COLUMNS).flatMap((name) => name === "price" ? ["", " PRICE ", "Colour"] : [name]),
 ];
 
 /** Texts that pass in each column, in many spellings, and some that do not. */
@@ -827,7 +679,7 @@ function judgePlainly(header: readonly string[], fields: readonly string[]): Jud
   if (fields.length !== header.length) return { reason: "field_count", column: null };
   const names = header.map(nameOf);
   const values = new Map<string, string | bigint>();
-  for (const [column, type] of Object.entries(CORE_COLUMNS)) {
+  for (const [column, type] of Object.entries(SALES_COLUMNS)) {
     const text = fields[names.indexOf(column)] ?? "";
     if (/^[ \t]*$/.test(text)) return { reason: "missing_value", column };
     const value = readValue(text, type);
@@ -853,7 +705,7 @@ function judgePlainly(header: readonly string[], fields: readonly string[]): Jud
 
 /** An accepted row as {@linkcode judgePlainly} gives it. */
 function valuesOf({ additional_column, ...accepted }: Record<string, JsonValue>): (string | null)[] {
-  const values = Object.entries(CORE_COLUMNS).map(([name, type]) => {
+  const values = Object.entries(SALES_COLUMNS).map(([name, type]) => {
     const text = String(accepted[name]);
     return type.startsWith("decimal") ? String(BigInt(text.replace(".", ""))) : text;
   });

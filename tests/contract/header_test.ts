@@ -4,19 +4,15 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type Config, configSchema } from "../../lib/config/schema.ts";
-import { CORE_COLUMNS } from "../../lib/contract/contract.ts";
+import type { Contract } from "../../lib/contract/schema.ts";
+import { SALES_COLUMNS, salesContract } from "../support/model.ts";
 import { bindHeader } from "../../lib/contract/header.ts";
 
-const CORE_NAMES = Object.keys(CORE_COLUMNS);
+const CORE_NAMES = Object.keys(SALES_COLUMNS);
 
 /** The default contract with further columns. */
-function contractOf(columns: Readonly<Record<string, string>>): Config["contract"] {
-  return configSchema.parse({
-    store: { kind: "folder", path: "store" },
-    database: { kind: "duckdb", path: "marts.duckdb" },
-    contract: { columns: { ...CORE_COLUMNS, ...columns } },
-  }).contract;
+function contractOf(columns: Readonly<Record<string, string>>): Contract {
+  return salesContract({ columns: { ...SALES_COLUMNS, ...columns } });
 }
 
 Deno.test("bindHeader() finds the contract's columns or says what is wrong, when a header is read", async (test) => {

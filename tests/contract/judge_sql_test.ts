@@ -6,32 +6,23 @@
  */
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import { type Config, configSchema } from "../../lib/config/schema.ts";
-import { CORE_COLUMNS } from "../../lib/contract/contract.ts";
+import type { Contract } from "../../lib/contract/schema.ts";
+import { SALES_COLUMNS, salesContract } from "../support/model.ts";
 import { bindHeader } from "../../lib/contract/header.ts";
 import { acceptedRowsSql, judgedSql, rejectsSql } from "../../lib/contract/judge_sql.ts";
-import { compileSpelling, isSpelled } from "../../lib/csv/spelling.ts";
+import { areExact } from "../../lib/csv/scan.ts";
+import { compileSpelling } from "../../lib/csv/spelling.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine, JsonValue } from "../../lib/engine/engine.ts";
 import { parseColumnType, sqlType } from "../../lib/column_type.ts";
-
-type Contract = Config["contract"];
-
-/** A contract as configured, with the defaults of what is not given. */
-function contractOf(given: Readonly<Record<string, unknown>> = {}): Contract {
-  const elsewhere = {
-    store: { kind: "folder", path: "store" },
-    database: { kind: "duckdb", path: "marts.duckdb" },
-  };
-  return configSchema.parse({ ...elsewhere, contract: given }).contract;
-}
+import { removeAtEnd } from "../support/ending.ts";
 
 /** A contract with one more column. */
 function contractWith(name: string, type: string): Contract {
-  return contractOf({ columns: { ...CORE_COLUMNS, [name]: type }, rules: {} });
+  return salesContract({ columns: { ...SALES_COLUMNS, [name]: type }, rules: {} });
 }
 
-const CORE_NAMES = Object.keys(CORE_COLUMNS);
+const CORE_NAMES = Object.keys(SALES_COLUMNS);
 
 /** Runs with an engine that has dimensions: customers 1 and 2, store 121, sales person 1. */
 async function withEngine(use: (engine: Engine) => Promise<void>): Promise<void> {
@@ -43,7 +34,7 @@ async function withEngine(use: (engine: Engine) => Promise<void>): Promise<void>
     await engine.nameValues("sales_team", { id: "BIGINT" }, [{ id: 1 }]);
     await use(engine);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 
@@ -78,7 +69,7 @@ async function judge(
 ): Promise<Verdict[]> {
   const bound = bindHeader(["row", ...header], contract, 2000);
   assert.ok("columns" in bound && !("reason" in bound), JSON.stringify(bound));
-  await engine.nameValues("source", { source_key: "VARCHAR", file_id: "BIGINT" }, [
+  await engine.nameValues("@source", { source_key: "VARCHAR", file_id: "BIGINT" }, [
     { source_key: "sales_data/file.csv", file_id: 7 },
   ]);
   const lines = rows.map((fields, i) =>
@@ -130,7 +121,7 @@ async function acceptedByRow(engine: Engine, sql: string, contract: Contract) {
 
 /**
  * What the contract makes of texts in a column of the given type: a value as text, `invalid` or `missing`. Asserts that a
- * plain cast gives the same of every text that is proven.
+ * plain cast gives the same of every text that is exact.
  */
 async function judgeTexts(engine: Engine, type: string, texts: readonly string[]): Promise<JsonValue[]> {
   const header = [...CORE_NAMES, "probe"];
@@ -144,10 +135,10 @@ async function judgeTexts(engine: Engine, type: string, texts: readonly string[]
   const parsed = parseColumnType(type);
   assert.ok(parsed);
   const table = compileSpelling([parsed, null], ",");
-  const proven = texts.map((text, i) => ({ text, found: found[i] ?? null }))
-    .filter(({ text }) => isSpelled(table, new TextEncoder().encode(`${text},`)));
-  await engine.nameValues("proven", { text: "VARCHAR", found: "VARCHAR" }, proven);
-  const wrong = `SELECT * FROM proven WHERE CAST(CAST(text AS ${
+  const exact = texts.map((text, i) => ({ text, found: found[i] ?? null }))
+    .filter(({ text }) => areExact(table, new TextEncoder().encode(`${text},`)));
+  await engine.nameValues("exact", { text: "VARCHAR", found: "VARCHAR" }, exact);
+  const wrong = `SELECT * FROM exact WHERE CAST(CAST(text AS ${
     sqlType(parsed)
   }) AS VARCHAR) IS DISTINCT FROM found`;
   assert.deepEqual(await engine.query(wrong), []);
@@ -345,8 +336,8 @@ Deno.test("judgedSql() finds what plain arithmetic finds, when texts are near to
 });
 
 Deno.test("rejectsSql() rejects for a rule, when it gives false or NULL or overflows", async () => {
-  const contract = contractOf({
-    columns: { ...CORE_COLUMNS, discount: "decimal(5,2)" },
+  const contract = salesContract({
+    columns: { ...SALES_COLUMNS, discount: "decimal(5,2)" },
     rules: {
       even: { check: "nullif(quantity, 7) % 2 = 0", severity: "reject" },
       noted: { check: "1 = 2", severity: "warn" },
@@ -442,7 +433,7 @@ Deno.test("rejectsSql() names a row's first fault, when it has all that come aft
     return [...header.map((name) => row[name] ?? ""), ...(first === 0 ? ["surplus"] : [])];
   });
   await withEngine(async (engine) => {
-    const verdicts = await judge(engine, contractOf(), header, rows);
+    const verdicts = await judge(engine, salesContract(), header, rows);
     assert.deepEqual(verdicts, FAULTS.map(([, reason, column, detail]) => ({ reason, column, detail })));
   });
 });
@@ -451,7 +442,7 @@ Deno.test("rejectsSql() says field_count, when a row has one field or any other 
   const good = CORE_NAMES.map((name) => GOOD[name] ?? "");
   const rows = [good.slice(0, 7), [...good, ""], [...good, "", ""], [...good, "x"], good.slice(0, 1), []];
   await withEngine(async (engine) => {
-    const verdicts = await judge(engine, contractOf(), CORE_NAMES, rows);
+    const verdicts = await judge(engine, salesContract(), CORE_NAMES, rows);
     assert.deepEqual(
       verdicts,
       [8, 10, 11, 10, 2, 1].map((count) => ({
@@ -466,7 +457,7 @@ Deno.test("rejectsSql() says field_count, when a row has one field or any other 
 Deno.test("rejectsSql() gives a short detail, when the value is long", async () => {
   await withEngine(async (engine) => {
     const row = CORE_NAMES.map((name) => name === "price" ? "9".repeat(100_000) : GOOD[name] ?? "");
-    const [verdict] = await judge(engine, contractOf(), CORE_NAMES, [row]);
+    const [verdict] = await judge(engine, salesContract(), CORE_NAMES, [row]);
     assert.ok(verdict && "detail" in verdict && verdict.detail.length < 200);
   });
 });

@@ -5,8 +5,10 @@
  */
 import assert from "node:assert/strict";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
+import { salesContract } from "../support/model.ts";
 import { readKnownKeys } from "../../lib/contract/known_keys.ts";
 import { isKnown } from "../../lib/csv/key_bits.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const MAX = Number.MAX_SAFE_INTEGER;
 
@@ -77,8 +79,8 @@ async function readKeys(customers: Keys, stores: Keys = customers, people: Keys 
     ) {
       await engine.nameValues(name, { [key]: "BIGINT" }, keys.map((id) => ({ [key]: id })));
     }
-    return await readKnownKeys(engine);
+    return await readKnownKeys(engine, salesContract().keys);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }

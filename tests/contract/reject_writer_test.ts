@@ -7,8 +7,9 @@ import { parse } from "csv-parse/sync";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
-import { REJECTS_HEADER } from "../../lib/contract/reject_file.ts";
+import { REJECTS_HEADER } from "../../lib/contract/reject_reader.ts";
 import { writeRejectFiles } from "../../lib/contract/reject_writer.ts";
+import { removeAtEnd } from "../support/ending.ts";
 import rejectsCsv from "../../tasks/sql/rejects.sql" with { type: "text" };
 
 /** By file, how many rejects it has. */
@@ -31,7 +32,6 @@ for (
       const files = COUNTS.map((count, id) => ({
         id,
         rejects: { rule: count } as Record<string, number>,
-        rejectsFile: null as string | null,
       }));
       const lines = COUNTS.map((count) => Array.from({ length: count }, (_, n) => lineOf(n)));
       await engine.nameValues(
@@ -48,11 +48,12 @@ for (
       );
       const { signal } = new AbortController();
       const given = { files, rejects, sql: rejectsCsv, ...(sortedRows ? { sortedRows } : {}) };
-      await writeRejectFiles(given, { engine, runFolder, signal });
+      const csvs = await writeRejectFiles(given, { engine, runFolder, signal });
 
-      for (const { id, rejectsFile } of files) {
-        assert.equal(rejectsFile, COUNTS[id] === 0 ? null : `rejects/${id}.csv`);
-        if (rejectsFile === null) continue;
+      for (const { id } of files) {
+        const rejectsFile = csvs.get(id);
+        assert.equal(rejectsFile, COUNTS[id] === 0 ? undefined : `rejects/${id}.csv`);
+        if (rejectsFile === undefined) continue;
         const text = await Deno.readTextFile(join(runFolder, rejectsFile));
         const [header, ...rows] = parse(text, { record_delimiter: "\n" });
         assert.equal(header?.join(), REJECTS_HEADER);
@@ -65,7 +66,7 @@ for (
       const written = Array.from(Deno.readDirSync(join(runFolder, "rejects")), ({ name }) => name);
       assert.equal(written.length, COUNTS.filter((count) => count > 0).length);
     } finally {
-      await Deno.remove(runFolder, { recursive: true });
+      await removeAtEnd(runFolder);
     }
   });
 }
@@ -85,7 +86,7 @@ Deno.test("writeRejectFiles() stops, when there are more or fewer rejects than t
     const { signal } = new AbortController();
     const write = (rowCount: number, ids: readonly number[]) =>
       writeRejectFiles({
-        files: ids.map((id) => ({ id, rejects: { rule: 3 }, rejectsFile: null })),
+        files: ids.map((id) => ({ id, rejects: { rule: 3 } })),
         rejects: { ...rejects, rowCount },
         sql: rejectsCsv,
       }, { engine, runFolder, signal });
@@ -94,6 +95,6 @@ Deno.test("writeRejectFiles() stops, when there are more or fewer rejects than t
     await assert.rejects(write(3, [2]), /3 rows are rejected, but 0 were written/);
     await assert.rejects(write(3, [0, 2]), /more rejects than the files have/);
   } finally {
-    await Deno.remove(runFolder, { recursive: true });
+    await removeAtEnd(runFolder);
   }
 });

@@ -3,25 +3,32 @@ import { CHUNK_BYTES } from "../../lib/csv/chunks.ts";
 import { beginProof } from "../../lib/csv/proof.ts";
 import { compileSpelling } from "../../lib/csv/spelling.ts";
 import { parseColumnType } from "../../lib/column_type.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const OPTIONS = { delimiter: ",", quote: '"', maxRowBytes: CHUNK_BYTES };
 const ROW = "7,apple\n";
 
-/** What becomes of a file's proof: no hope, hope that ends, or its number of rows. */
+/** What becomes of a file's proof: it is no candidate, one with a doubtful row, or one with so many rows. */
 async function proofOf(
   content: string | Uint8Array,
   options = OPTIONS,
-): Promise<"no hope" | "unproven" | number> {
+): Promise<"no candidate" | "doubtful" | number> {
   const path = await Deno.makeTempFile({ suffix: ".csv" });
   try {
     await Deno.writeFile(path, typeof content === "string" ? new TextEncoder().encode(content) : content);
     const table = compileSpelling([parseColumnType("integer"), parseColumnType("text")], ",");
-    const hope = await beginProof(path, options, (header) => header === "id,name" ? table : null);
-    if (hope === null) return "no hope";
-    assert.equal(hope.isWhole, (await Deno.stat(path)).size <= CHUNK_BYTES);
-    return await hope.prove() ?? "unproven";
+    const layout = { inPlace: table };
+    const candidate = await beginProof(
+      path,
+      options,
+      (header) => header.join("|") === "id|name" ? layout : null,
+    );
+    if (candidate === null) return "no candidate";
+    assert.equal(candidate.layout, layout);
+    assert.equal(candidate.isWhole, (await Deno.stat(path)).size <= CHUNK_BYTES);
+    return await candidate.prove() ?? "doubtful";
   } finally {
-    await Deno.remove(path);
+    await removeAtEnd(path);
   }
 }
 
@@ -32,15 +39,15 @@ function fill(before: number, header = "id,name\n"): string {
   return `${header}${text}7,${"x".repeat(rest - text.length - 3)}\n`;
 }
 
-Deno.test("beginProof() counts rows, when a file of one chunk is proven", async () => {
+Deno.test("beginProof() counts rows, when a file of one chunk is exact", async () => {
   assert.equal(await proofOf(`id,name\n${ROW}${ROW}`), 2);
   assert.equal(await proofOf(`id,name\n${ROW}7,pear`), 2);
   assert.equal(await proofOf(`\ufeffid,name\n${ROW}`), 1);
   assert.equal(await proofOf("id,name\n"), 0);
 });
 
-Deno.test("beginProof() has no hope, when the header or the first chunk is not as it must be", async () => {
-  const hopeless = [
+Deno.test("beginProof() finds no candidate, when the header or the first chunk is not as it must be", async () => {
+  const none = [
     "",
     "id,name",
     "\n",
@@ -50,10 +57,13 @@ Deno.test("beginProof() has no hope, when the header or the first chunk is not a
     "id,name\r\n7,apple\r\n",
     "id,name\n7\n",
   ];
-  for (const content of [...hopeless, "id,name\n\n", "id,name\n7.5,a\n", new Uint8Array([0xff, 0x0a])]) {
-    assert.equal(await proofOf(content), "no hope", String(content));
+  for (const content of [...none, "id,name\n\n", "id,name\n7.5,a\n", new Uint8Array([0xff, 0x0a])]) {
+    assert.equal(await proofOf(content), "no candidate", String(content));
   }
-  assert.equal(await proofOf(`id,name\n${ROW}`, { ...OPTIONS, maxRowBytes: CHUNK_BYTES - 1 }), "no hope");
+  assert.equal(
+    await proofOf(`id,name\n${ROW}`, { ...OPTIONS, maxRowBytes: CHUNK_BYTES - 1 }),
+    "no candidate",
+  );
 });
 
 Deno.test("prove() counts the rows of all chunks, wherever a row or a character is cut", async () => {
@@ -67,9 +77,9 @@ Deno.test("prove() counts the rows of all chunks, wherever a row or a character 
 
 Deno.test("prove() does not believe a file, when a later chunk is not as it must be", async () => {
   const invalid = new Uint8Array([...new TextEncoder().encode(fill(2) + "7,"), 0xff, 0x0a]);
-  assert.equal(await proofOf(invalid), "unproven");
+  assert.equal(await proofOf(invalid), "doubtful");
   for (const rest of ["7.5,a\n", "7\n", "\n", "7,a\r\n", '7,"a"\n', `7,${"x".repeat(CHUNK_BYTES)}\n`, "7,"]) {
-    assert.equal(await proofOf(fill(0) + rest), "unproven", rest.slice(0, 20));
+    assert.equal(await proofOf(fill(0) + rest), "doubtful", rest.slice(0, 20));
   }
   assert.equal(await proofOf(`${fill(2)}7,${"x".repeat(CHUNK_BYTES - 2)}\n`), fill(2).split("\n").length - 1);
 });

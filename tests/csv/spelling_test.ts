@@ -1,24 +1,17 @@
 import fc from "fast-check";
 import assert from "node:assert/strict";
-import {
-  advance,
-  compileSpelling,
-  isSpelled,
-  markLines,
-  PROVEN,
-  ROW_START,
-  UNPROVEN,
-} from "../../lib/csv/spelling.ts";
+import { advance, areExact, EXACT, markLines } from "../../lib/csv/scan.ts";
+import { compileSpelling, DOUBTFUL, ROW_START } from "../../lib/csv/spelling.ts";
 import { type ColumnType, parseColumnType } from "../../lib/column_type.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 const typeOf = (text: string): ColumnType => parseColumnType(text)!;
 
 /** Spellings by type: what a typed reader takes exactly, and what it could take for something else. */
-const SPELLINGS: Readonly<Record<string, { proven: readonly string[]; unproven: readonly string[] }>> = {
+const SPELLINGS: Readonly<Record<string, { exact: readonly string[]; doubtful: readonly string[] }>> = {
   integer: {
-    proven: ["0", "7", "007", "-7", "999999999999999999", "-999999999999999999"],
-    unproven: [
+    exact: ["0", "7", "007", "-7", "999999999999999999", "-999999999999999999"],
+    doubtful: [
       "",
       "-",
       "+7",
@@ -35,13 +28,13 @@ const SPELLINGS: Readonly<Record<string, { proven: readonly string[]; unproven: 
     ],
   },
   "decimal(4,2)": {
-    proven: ["0", "12", "-12", "1.5", "12.34", "-12.34", "0.00", "01.50"],
-    unproven: ["", ".5", "5.", "123", "1.234", "1.230", "1e1", "1,5", "+1.5", "NaN", "1.2.3", " 1.5", "-.5"],
+    exact: ["0", "12", "-12", "1.5", "12.34", "-12.34", "0.00", "01.50"],
+    doubtful: ["", ".5", "5.", "123", "1.234", "1.230", "1e1", "1,5", "+1.5", "NaN", "1.2.3", " 1.5", "-.5"],
   },
-  "decimal(3,0)": { proven: ["0", "123", "-123"], unproven: ["1234", "1.0", "12."] },
-  "decimal(2,2)": { proven: [], unproven: ["0.50", ".50", "0"] },
+  "decimal(3,0)": { exact: ["0", "123", "-123"], doubtful: ["1234", "1.0", "12."] },
+  "decimal(2,2)": { exact: [], doubtful: ["0.50", ".50", "0"] },
   date: {
-    proven: [
+    exact: [
       "2023-03-31",
       "0001-01-01",
       "9999-12-31",
@@ -50,7 +43,7 @@ const SPELLINGS: Readonly<Record<string, { proven: readonly string[]; unproven: 
       "2000-02-29",
       "0400-02-29",
     ],
-    unproven: [
+    doubtful: [
       "",
       "0000-01-01",
       "2023-02-29",
@@ -70,31 +63,31 @@ const SPELLINGS: Readonly<Record<string, { proven: readonly string[]; unproven: 
     ],
   },
   text: {
-    proven: ["x", " x ", "\tx", "é", "日本", "=1+1", "'", "\x02", "x".repeat(5000)],
-    unproven: ["", " ", "\t \t", 'a"b', "a\rb", "a\0b", "a\x01b", "a\x10b", "a\x1fb"],
+    exact: ["x", " x ", "\tx", "é", "日本", "=1+1", "'", "\x02", "x".repeat(5000)],
+    doubtful: ["", " ", "\t \t", 'a"b', "a\rb", "a\0b", "a\x01b", "a\x10b", "a\x1fb"],
   },
 };
 
-for (const [type, { proven, unproven }] of Object.entries(SPELLINGS)) {
-  Deno.test(`isSpelled() tells what is exact from what may not be, when a value is of type ${type}`, () => {
+for (const [type, { exact, doubtful }] of Object.entries(SPELLINGS)) {
+  Deno.test(`areExact() tells what is exact from what may not be, when a value is of type ${type}`, () => {
     const layout = [typeOf(type), null];
     const table = compileSpelling(layout, ",");
     for (const end of ["\n", ""]) {
-      for (const value of proven) assert.ok(isSpelled(table, bytesOf(`${value},rest${end}`)), value);
-      for (const value of unproven) {
-        assert.ok(!isSpelled(table, bytesOf(`${value},rest${end}`)), JSON.stringify(value));
+      for (const value of exact) assert.ok(areExact(table, bytesOf(`${value},rest${end}`)), value);
+      for (const value of doubtful) {
+        assert.ok(!areExact(table, bytesOf(`${value},rest${end}`)), JSON.stringify(value));
       }
     }
   });
 }
 
-Deno.test("isSpelled() proves rows of as many fields as the header has, when other columns are of any text", () => {
+Deno.test("areExact() proves rows of as many fields as the header has, when other columns are of any text", () => {
   const table = compileSpelling([null, typeOf("integer"), null], "|", { quote: "'" });
   for (const rows of ["|1|\n", 'a b,"c|1|\n', "é|1|x\n|2|\n"]) {
-    assert.ok(isSpelled(table, bytesOf(rows)), rows);
+    assert.ok(areExact(table, bytesOf(rows)), rows);
   }
   for (const rows of ["\n", "|1\n", "|1||\n", "'|1|\n", "|1|'\n", "|1|\r\n", "|1|\n\n", "|1|\n|2\n"]) {
-    assert.ok(!isSpelled(table, bytesOf(rows)), JSON.stringify(rows));
+    assert.ok(!areExact(table, bytesOf(rows)), JSON.stringify(rows));
   }
 });
 
@@ -117,13 +110,13 @@ Deno.test("advance() comes to the same in any pieces, when rows are of any lengt
       assert.equal(advance(table, bytes, ROW_START), byByte);
       const inTwo = advance(table, bytes.subarray(cut), advance(table, bytes.subarray(0, cut), ROW_START));
       assert.equal(inTwo, byByte);
-      assert.equal(byByte === UNPROVEN, !rows.every((row) => /^\d+,x+,2023-03-31\n$/.test(row)));
+      assert.equal(byByte === DOUBTFUL, !rows.every((row) => /^\d+,x+,2023-03-31\n$/.test(row)));
     }),
     { numRuns: 300 },
   );
 });
 
-Deno.test("isSpelled() proves every day of 800 years and no other, when a date has the right digits", () => {
+Deno.test("areExact() proves every day of 800 years and no other, when a date has the right digits", () => {
   const table = compileSpelling([typeOf("date")], ",");
   const two = (number: number) => String(number).padStart(2, "0");
   for (let year = 1700; year < 2500; year++) {
@@ -131,7 +124,7 @@ Deno.test("isSpelled() proves every day of 800 years and no other, when a date h
       const dayCount = month >= 1 && month <= 12 ? new Date(Date.UTC(year, month, 0)).getUTCDate() : 0;
       for (const day of [0, 1, 10, 28, 29, 30, 31, 32]) {
         const date = `${year}-${two(month)}-${two(day)}`;
-        assert.equal(isSpelled(table, bytesOf(date)), day >= 1 && day <= dayCount, date);
+        assert.equal(areExact(table, bytesOf(date)), day >= 1 && day <= dayCount, date);
       }
     }
   }
@@ -147,12 +140,12 @@ Deno.test("compileSpelling() gives the start of a row a state of its own, whatev
   }
 });
 
-Deno.test("markLines() tells of each line what isSpelled() tells of it alone, when lines are of any kind", () => {
+Deno.test("markLines() tells of each line what areExact() tells of it alone, when lines are of any kind", () => {
   const layout = [typeOf("integer"), typeOf("text"), typeOf("date")];
   const byLine = compileSpelling(layout, ",", { byLine: true }), table = compileSpelling(layout, ",");
   const good = fc.tuple(fc.nat(), fc.integer({ min: 1, max: 40 }), fc.constantFrom("", "\r"))
     .map(([id, length, cr]) => `${id},${"x".repeat(length)},2023-03-31${cr}`);
-  const odd = fc.constantFrom(
+  const doubtful = fc.constantFrom(
     "1,,2023-03-31",
     "",
     "x",
@@ -163,14 +156,14 @@ Deno.test("markLines() tells of each line what isSpelled() tells of it alone, wh
     "1,x,2023-03-31,",
   );
   fc.assert(
-    fc.property(fc.array(fc.oneof({ weight: 5, arbitrary: good }, odd), { maxLength: 80 }), (lines) => {
+    fc.property(fc.array(fc.oneof({ weight: 5, arbitrary: good }, doubtful), { maxLength: 80 }), (lines) => {
       const bytes = bytesOf(lines.map((line) => `${line}\n`).join(""));
       const marks = new Uint8Array(bytes.length);
       markLines(byLine, bytes, marks);
-      const found = [...bytes].flatMap((byte, i) => byte === 10 ? marks[i] === PROVEN : []);
+      const found = [...bytes].flatMap((byte, i) => byte === 10 ? marks[i] === EXACT : []);
       // A CR before an LF is part of the line's end.
-      const expected = lines.map((line) => line !== "" && isSpelled(table, bytesOf(line.replace(/\r$/, ""))));
-      assert.deepEqual(found, expected.map((proven, i) => proven && lines[i] !== "\r"));
+      const expected = lines.map((line) => line !== "" && areExact(table, bytesOf(line.replace(/\r$/, ""))));
+      assert.deepEqual(found, expected.map((exact, i) => exact && lines[i] !== "\r"));
     }),
     { numRuns: 300 },
   );

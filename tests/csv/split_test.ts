@@ -10,24 +10,36 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { CHUNK_BYTES } from "../../lib/csv/chunks.ts";
 import { NO_DELIMITER } from "../../lib/csv/marks.ts";
-import { RowWriter, unescapeSql } from "../../lib/csv/normalised.ts";
+import { unescapeSql } from "../../lib/csv/normalised.ts";
 import type { CsvDialect } from "../../lib/csv/row.ts";
-import { compileSpelling, isSpelled, type SpellingTable } from "../../lib/csv/spelling.ts";
-import { type SplitCsv, splitCsv } from "../../lib/csv/split.ts";
+import { RowWriter } from "../../lib/csv/row_writer.ts";
+import { areExact } from "../../lib/csv/scan.ts";
+import { compileSpelling, type SpellingTable } from "../../lib/csv/spelling.ts";
+import { splitCsv } from "../../lib/csv/split.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import { parseColumnType } from "../../lib/column_type.ts";
 import type { KnownKeys } from "../../lib/csv/key_bits.ts";
+import type { FileFault } from "../../lib/source_file.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 const BOM = "\ufeff";
-/** Proves nothing: every row is odd. */
+/** Proves nothing: every row is doubtful. */
 const NO_TABLE: SpellingTable = new Int32Array(512);
 
 /** Line, raw text and fields of a row. */
 type Row = readonly [line: number, raw: string, fields: readonly string[]];
 
+/** Why a file cannot be read, or how many rows went where. */
+type Result =
+  | { readonly fault: FileFault }
+  | { readonly exactCount: number; readonly doubtfulCount: number };
+
+/** What is said of a header that is not the contract's. */
+const HEADER_FAULT: FileFault = { reason: "missing_columns", detail: "the header lacks x", columns: ["x"] };
+
 /** What became of one file. */
 interface Split {
-  readonly result: SplitCsv;
+  readonly result: Result;
   /** `null` where none was read. */
   readonly header: readonly string[] | null;
   /** In the order of their lines. */
@@ -43,12 +55,12 @@ type SplitAll = (contents: readonly (string | Uint8Array)[], options?: Options) 
 /** Splits files and reads the results through the engine, all of them with one query, as the contract check does. */
 async function withSplit(use: (split: SplitAll, folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "csv-split-" }));
-  const source = join(folder, "source.csv"), files = ["proven", "odd"].map((name) => join(folder, name));
+  const source = join(folder, "source.csv"), files = ["exact", "doubtful"].map((name) => join(folder, name));
   try {
     await using engine = await openDuckdbEngine({ folder, resources: { memoryLimit: "1GiB", threads: 2 } });
     await use(async (contents, { table = NO_TABLE, keys = [], ...options } = {}) => {
       const dialect = { delimiter: ",", quote: '"', maxRowBytes: CHUNK_BYTES, ...options };
-      const [proven, odd] = [new RowWriter(dialect), new RowWriter(dialect)];
+      const [exact, doubtful] = [new RowWriter(dialect), new RowWriter(dialect)];
       for (const file of files) await Deno.writeFile(file, new Uint8Array());
       const found: Split[] = [];
       let longestBytes = 0;
@@ -57,11 +69,12 @@ async function withSplit(use: (split: SplitAll, folder: string) => Promise<void>
         let header: readonly string[] | null = null;
         const result = await splitCsv(source, dialect, (names) => {
           header = names;
-          [proven, odd].forEach((writer, at) => writer.begin(files[at] ?? "", i));
-          return table && { table, keys, proven, odd };
+          [exact, doubtful].forEach((writer, at) => writer.begin(files[at] ?? "", i));
+          return table ? { table, keys, exact, doubtful } : { fault: HEADER_FAULT };
         });
-        longestBytes = Math.max(longestBytes, proven.longestBytes, odd.longestBytes);
-        found.push({ result, header, rows: [] });
+        longestBytes = Math.max(longestBytes, exact.longestBytes, doubtful.longestBytes);
+        const counts = { exactCount: exact.rowCount, doubtfulCount: doubtful.rowCount };
+        found.push({ result: "fault" in result ? result : counts, header, rows: [] });
       }
       await engine.nameText("lines", {
         files,
@@ -75,7 +88,7 @@ async function withSplit(use: (split: SplitAll, folder: string) => Promise<void>
         SELECT CAST(to_json(list_transform(parts, lambda part: ${unescapeSql("part")})) AS VARCHAR) AS json
         FROM (
           SELECT string_split(
-            CASE WHEN filename LIKE '%proven' THEN replace("@text", '${dialect.delimiter}', chr(31)) ELSE "@text" END,
+            CASE WHEN filename LIKE '%exact' THEN replace("@text", '${dialect.delimiter}', chr(31)) ELSE "@text" END,
             chr(31)) AS parts FROM lines)
         ORDER BY CAST(parts[1] AS BIGINT), CAST(parts[2] AS BIGINT)`);
       for (const { json } of rows) {
@@ -85,12 +98,12 @@ async function withSplit(use: (split: SplitAll, folder: string) => Promise<void>
       return found;
     }, folder);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 
-/** How a file is read to its end of which no row is proven. */
-const allOdd = (rowCount: number): SplitCsv => ({ kind: "rows", provenCount: 0, oddCount: rowCount });
+/** How a file is read to its end of which no row is exact. */
+const allDoubtful = (rowCount: number): Result => ({ exactCount: 0, doubtfulCount: rowCount });
 
 /** Rows of files whose header is the line `h`. */
 const READABLE: readonly (readonly [string, string, Row[]])[] = [
@@ -178,7 +191,7 @@ Deno.test("splitCsv() gives back fields, lines and raw text, when a file can be 
     const found = await split(READABLE.map(([, content]) => content));
     for (const [i, [what, , rows]] of READABLE.entries()) {
       await test.step(what, () => {
-        assert.deepEqual(found[i], { result: allOdd(rows.length), header: ["h"], rows });
+        assert.deepEqual(found[i], { result: allDoubtful(rows.length), header: ["h"], rows });
       });
     }
   });
@@ -198,7 +211,7 @@ Deno.test("splitCsv() reads the header as it reads rows, when it is unusual", as
     for (const [i, [what, , header, line]] of cases.entries()) {
       await test.step(what, () => {
         const rows = line === null ? [] : [[line, "1", ["1"]]];
-        assert.deepEqual(found[i], { result: allOdd(rows.length), header, rows });
+        assert.deepEqual(found[i], { result: allDoubtful(rows.length), header, rows });
       });
     }
   });
@@ -208,8 +221,8 @@ Deno.test("splitCsv() finds a file empty, when it has nothing but a BOM and blan
   await withSplit(async (split) => {
     const contents = ["\n", "\r\n", "\n\r\n\n", BOM, `${BOM}\n`, `${BOM}\r\n\n`];
     for (const [i, { result, rows }] of (await split(contents)).entries()) {
-      const empty = { kind: "empty", detail: "it has nothing but blank lines" };
-      assert.deepEqual({ result, rows }, { result: empty, rows: [] }, JSON.stringify(contents[i]));
+      const fault = { reason: "empty_file", detail: "it has nothing but blank lines" };
+      assert.deepEqual({ result, rows }, { result: { fault }, rows: [] }, JSON.stringify(contents[i]));
     }
   });
 });
@@ -256,11 +269,14 @@ Deno.test("splitCsv() says from which line it cannot read, when a file is malfor
     for (const [i, [what, , line]] of MALFORMED.entries()) {
       await test.step(what, () => {
         const { result, rows } = found[i] ?? {};
-        assert.ok(result?.kind === "malformed", JSON.stringify(result));
+        assert.ok(result && "fault" in result, JSON.stringify(result));
+        const { fault } = result;
+        assert.ok(fault.reason === "malformed_csv", JSON.stringify(result));
         const reason = what.startsWith("a quote ") ? /quote/ : new RegExp(`longer than ${LIMIT} bytes`);
-        assert.match(result.detail, reason);
+        assert.match(fault.detail, reason);
+        assert.ok(fault.detail.startsWith(`line ${line}: `), fault.detail);
         // What was read before is taken back.
-        assert.deepEqual([result.line, rows], [line, []]);
+        assert.deepEqual([fault.line, rows], [line, []]);
       });
     }
   });
@@ -281,7 +297,7 @@ Deno.test("splitCsv() reads a row of exactly maxRowBytes, when it is counted wit
     for (const [i, what] of [...cases.map(([what]) => what), "the header after a BOM"].entries()) {
       await test.step(what, () => {
         const { result, rows } = found[i] ?? {};
-        assert.equal(result?.kind, "rows", JSON.stringify(result));
+        assert.ok(result && !("fault" in result), JSON.stringify(result));
         assert.equal(rows?.length, 2);
       });
     }
@@ -299,7 +315,7 @@ Deno.test("splitCsv() reads on as before, wherever its reads cut a row", async (
         [3, row.trimEnd(), ['a "b"\r\nc\n', "é", "x"]],
         [6, "1", ["1"]],
       ], `a row that starts at byte ${starts[i]}`);
-      assert.deepEqual(result, allOdd(3));
+      assert.deepEqual(result, allDoubtful(3));
     }
   });
 });
@@ -312,7 +328,7 @@ Deno.test("splitCsv() reads a row of exactly maxRowBytes, wherever its reads cut
       `h\n${"y".repeat(CHUNK_BYTES - limit - 3 + end)}\n${"x".repeat(limit)}\r\n1\n`
     );
     for (const { result, rows } of await split(contents, { maxRowBytes: limit })) {
-      assert.equal(result.kind, "rows");
+      assert.ok(!("fault" in result), JSON.stringify(result));
       assert.deepEqual(rows.slice(1).map(([line, raw]) => [line, raw.length]), [[3, limit], [4, 1]]);
     }
   });
@@ -365,7 +381,7 @@ Deno.test("splitCsv() gives back what was printed as RFC 4180, when quoting, lin
         const found = await split(printed.map(({ content }) => content));
         for (const [i, { content, expected }] of printed.entries()) {
           assert.deepEqual(found[i]?.rows, expected, JSON.stringify(content));
-          assert.deepEqual(found[i]?.result, allOdd(expected.length));
+          assert.deepEqual(found[i]?.result, allDoubtful(expected.length));
         }
       }),
       { seed: 3, numRuns: 12, endOnFailure: true },
@@ -380,11 +396,11 @@ Deno.test("splitCsv() keeps every byte of a file in the raw text of its rows, wh
         const contents = files.map((parts) => `h\n${parts.join("")}`);
         for (const [i, { result, rows }] of (await split(contents)).entries()) {
           const content = contents[i] ?? "";
-          if (result.kind === "malformed") {
-            const unread = content.split("\n").slice(result.line - 1).join("\n");
+          if ("fault" in result && result.fault.reason === "malformed_csv") {
+            const unread = content.split("\n").slice(result.fault.line - 1).join("\n");
             return assert.ok(unread.includes('"'), JSON.stringify(content));
           }
-          assert.deepEqual(result, allOdd(rows.length));
+          assert.deepEqual(result, allDoubtful(rows.length));
           // Put back where they were, the rows must leave nothing between them but line ends.
           let at = 1;
           for (const [line, raw] of rows) {
@@ -407,7 +423,7 @@ Deno.test("splitCsv() stops with the signal's reason, when it is aborted", async
     const source = join(folder, "aborted.csv");
     await Deno.writeTextFile(source, "h\n1\n");
     const options = { delimiter: ",", quote: '"', maxRowBytes: 10, signal: AbortSignal.abort(reason) };
-    await assert.rejects(splitCsv(source, options, () => null), reason);
+    await assert.rejects(splitCsv(source, options, () => ({ fault: HEADER_FAULT })), reason);
   });
 });
 
@@ -419,17 +435,22 @@ Deno.test("splitCsv() reads a row of many lines as fast as many rows, when each 
       return performance.now() - started;
     };
     const lines = 60_000;
-    const manyRows = await durationMs(`h\n${'"a"x\n'.repeat(lines)}`);
-    const oneRow = await durationMs(`h\n${'"a\n"x,'.repeat(lines)}`);
-    // About the same; where each stray quote costs as much as the row, it is a hundred times as long.
-    assert.ok(oneRow < 20 * manyRows, `${oneRow} ms for one row, ${manyRows} ms for ${lines} rows`);
+    // About the same; where each stray quote costs as much as the row, it is a hundred times as long, every time. A
+    // machine that is busy with something else may make it as long once.
+    const ratios: number[] = [];
+    while (ratios.length < 5 && !ratios.some((ratio) => ratio < 20)) {
+      const manyRows = await durationMs(`h\n${'"a"x\n'.repeat(lines)}`);
+      const oneRow = await durationMs(`h\n${'"a\n"x,'.repeat(lines)}`);
+      ratios.push(oneRow / manyRows);
+    }
+    assert.ok(Math.min(...ratios) < 20, `one row took ${ratios} times as long as ${lines} rows`);
   });
 });
 
 Deno.test("splitCsv() reads no row, when the header is not the contract's", async () => {
   await withSplit(async (split) => {
     const [found] = await split(['h\n1\n"open'], { table: null });
-    assert.deepEqual(found, { result: { kind: "header" }, header: ["h"], rows: [] });
+    assert.deepEqual(found, { result: { fault: HEADER_FAULT }, header: ["h"], rows: [] });
   });
 });
 
@@ -464,8 +485,9 @@ Deno.test("splitCsv() finds what is not UTF-8, wherever it is, whatever else is 
     for (const [i, { result, rows }] of (await split([...contents, "", "h\n"])).entries()) {
       const what = cases[i]?.[0];
       await test.step(what ?? `another file, ${i}`, () => {
-        const others = [{ kind: "empty", detail: "it has no bytes" }, allOdd(0)];
-        assert.deepEqual([result, rows], [what ? { kind: "not_utf8" } : others[i - cases.length], []]);
+        const others = [{ fault: { reason: "empty_file", detail: "it has no bytes" } }, allDoubtful(0)];
+        const notUtf8 = { fault: { reason: "not_utf8", detail: "it is not UTF-8 text" } };
+        assert.deepEqual([result, rows], [what ? notUtf8 : others[i - cases.length], []]);
       });
     }
   });
@@ -493,14 +515,14 @@ const TABLE = compileSpelling([parseColumnType("integer"), parseColumnType("text
   byLine: true,
 });
 
-Deno.test("splitCsv() tells proven rows from others and loses none, when files are of any rows", async () => {
-  const proven = fc.tuple(
+Deno.test("splitCsv() tells exact rows from doubtful ones and loses none, when files are of any rows", async () => {
+  const exact = fc.tuple(
     fc.integer(),
     fc.constantFrom("x", "é", " y ", "x".repeat(300)),
     fc.constantFrom("", "z"),
   )
     .map((fields) => fields.join(","));
-  const odd = fc.constantFrom(
+  const doubtful = fc.constantFrom(
     "",
     "1,x",
     "1.5,x,",
@@ -512,7 +534,7 @@ Deno.test("splitCsv() tells proven rows from others and loses none, when files a
     '"1",x,"',
     " ",
   );
-  const row = fc.oneof({ weight: 9, arbitrary: proven }, odd);
+  const row = fc.oneof({ weight: 9, arbitrary: exact }, doubtful);
   const file = fc.tuple(fc.array(row, { maxLength: 60 }), fc.constantFrom("\n", "\r\n"), fc.boolean())
     .map(([rows, end, ended]) => `a,b,c\n${rows.join("\n")}${ended ? end : ""}`);
   await withSplit(async (split) => {
@@ -521,17 +543,17 @@ Deno.test("splitCsv() tells proven rows from others and loses none, when files a
         const plain = await split(contents);
         for (const [i, { result, rows }] of (await split(contents, { table: TABLE })).entries()) {
           assert.deepEqual(rows, plain[i]?.rows, JSON.stringify(contents[i]));
-          if (result.kind !== "rows") {
+          if ("fault" in result) {
             assert.deepEqual(result, plain[i]?.result);
             continue;
           }
-          const spelled = rows.filter(([, raw]) => isSpelled(PLAIN_TABLE, Buffer.from(raw)));
+          const spelled = rows.filter(([, raw]) => areExact(PLAIN_TABLE, Buffer.from(raw)));
           // The last row of a file without a line end is always looked at.
           assert.ok(
-            [spelled.length, spelled.length - 1].includes(result.provenCount),
+            [spelled.length, spelled.length - 1].includes(result.exactCount),
             JSON.stringify(contents[i]),
           );
-          assert.equal(result.provenCount + result.oddCount, rows.length);
+          assert.equal(result.exactCount + result.doubtfulCount, rows.length);
         }
       }),
       { seed: 6, numRuns: 20, endOnFailure: true },
@@ -563,13 +585,13 @@ Deno.test("splitCsv() tells rows with known keys from others, when they are spel
         for (const [i, { result, rows }] of found.entries()) {
           assert.deepEqual(rows, plain[i]?.rows, JSON.stringify(contents[i]));
           const wanted = rows.filter(([, raw, [a = "", , c = ""]]) =>
-            isSpelled(plainTable, Buffer.from(raw)) && isWanted(a, known[0] ?? []) &&
+            areExact(plainTable, Buffer.from(raw)) && isWanted(a, known[0] ?? []) &&
             isWanted(c, known[1] ?? [])
           );
-          const oddCount = rows.length - wanted.length;
+          const doubtfulCount = rows.length - wanted.length;
           assert.deepEqual(
             result,
-            { kind: "rows", provenCount: wanted.length, oddCount },
+            { exactCount: wanted.length, doubtfulCount },
             JSON.stringify(contents[i]),
           );
         }
@@ -587,7 +609,7 @@ function keysOf(numbers: readonly number[]): KnownKeys {
   return { least, bits };
 }
 
-Deno.test("splitCsv() numbers rows on, when there are thousands, some of them odd or over the limit", async () => {
+Deno.test("splitCsv() numbers rows on, when there are thousands, some of them doubtful or over the limit", async () => {
   await withSplit(async (split) => {
     const lines = Array.from({ length: 120_000 }, (_, i) => i % 1009 === 7 ? `${i},"a\nb",` : `${i},x,`);
     const expected: [number, string][] = [];
@@ -599,6 +621,7 @@ Deno.test("splitCsv() numbers rows on, when there are thousands, some of them od
     const [found] = await split([`a,b,c\n${lines.join("\n")}\n`], { table: TABLE });
     assert.deepEqual(found?.rows.map(([line, raw]) => [line, raw]), expected);
     const tooLong = await split([`a,b,c\n1,x,\n1,${"x".repeat(18)},\n`], { table: TABLE, maxRowBytes: 20 });
-    assert.equal(tooLong[0]?.result.kind, "malformed");
+    const result = tooLong[0]?.result;
+    assert.ok(result && "fault" in result && result.fault.reason === "malformed_csv", JSON.stringify(result));
   });
 });

@@ -5,86 +5,80 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import type { Database } from "../../lib/database/database.ts";
+import type {
+  Commit,
+  LeaseOwner,
+  LedgerEntry,
+  MoveOrder,
+  PendingMove,
+  ReplayedFile,
+  RunState,
+  TableTotals,
+} from "../../lib/database/records.ts";
+import { readParquet } from "../support/duckdb.ts";
+import { assertSameRows, sortRows } from "../support/rows.ts";
 import {
-  type Commit,
-  type Database,
-  LeaseLostError,
-  type LeaseOwner,
-  type LedgerEntry,
-  type MoveOrder,
-  type PendingMove,
-  type ReplayedFile,
-  type RunState,
-  type Totals,
-} from "../../lib/database/database.ts";
-import { DataError } from "../../lib/errors.ts";
-import { readParquet, sqlText, withDuckdb } from "../support/duckdb.ts";
-import { assertSameRows, type Row, sortRows } from "../support/rows.ts";
-
-/** An empty database of its own for one case. */
-export interface DatabaseUnderTest extends AsyncDisposable {
-  readonly database: Database;
-  /** A folder that the database may read totals from and write snapshots to. */
-  readonly folder: string;
-  /** Runs statements as another program would, while no method is at work; gives the last one's rows, values as text. */
-  sql(...statements: readonly string[]): Promise<readonly Row[]>;
-}
-
-/** Run ids in the order in which the cases begin them; the clock was set back after the first. */
-const RUNS = ["20230403T020000Z-0001", "20230401T020000Z-0002", "20230402T020000Z-0003"] as const;
-const [FIRST, SECOND, THIRD] = RUNS;
-
-const ANN: LeaseOwner = { owner: "work dir of ann", holder: "process 11", runId: FIRST };
-const BEN: LeaseOwner = { owner: "work dir of ben", holder: "process 22", runId: SECOND };
-
-/** Seconds; longer than any test. */
-const LONG = 900;
+  acquire,
+  ANN,
+  archive,
+  begin,
+  BEN,
+  commitRun,
+  CUSTOMER_TABLE,
+  type DatabaseUnderTest,
+  dataError,
+  DIMENSIONS,
+  FIRST,
+  ledgerEntry,
+  LONG,
+  lost,
+  newCommit,
+  publish,
+  readCustomers,
+  readSalesTeam,
+  type RegisterCase,
+  type RunContent,
+  RUNS,
+  SALES_TABLE,
+  type SalesTotal,
+  SECOND,
+  sha256,
+  THIRD,
+  writeTotals,
+} from "./fixtures.ts";
+import { testMigration } from "./migration.ts";
+import { testOwnTables } from "./own_tables.ts";
 
 /** Registers the cases for one kind of database. */
 export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest>): void {
-  /** Registers a case that gets a prepared database. */
-  function test(name: string, body: (under: DatabaseUnderTest) => Promise<void>): void {
+  const test: RegisterCase = (name, body) => {
     Deno.test(`${kind}: ${name}`, async () => {
       await using under = await open();
       await under.database.prepare();
+      await under.database.prepareTables([CUSTOMER_TABLE, SALES_TABLE]);
       await body(under);
     });
-  }
+  };
 
-  test("prepare() keeps everything, when it is repeated", async (under) => {
+  test("prepare() and prepareTables() keep everything, when they are repeated", async (under) => {
     await loadDimensions(under);
     await commitRun(under, FIRST, { customers: [[1, "Ann Lee", null, null, "2023-03", "5.00"]] });
     await under.database.bind();
     const before = await look(under, FIRST);
     const binding = await under.database.binding();
     await under.database.prepare();
+    await under.database.prepareTables([CUSTOMER_TABLE, SALES_TABLE]);
     assert.deepEqual(await look(under, FIRST), before);
     assert.deepEqual(await under.database.binding(), binding);
     assert.deepEqual(await under.sql("SELECT count(*) FROM customer"), [["3"]]);
   });
 
-  test("prepare() makes the reporting tables, when they are missing", async (under) => {
+  test("prepareTables() makes the reporting tables, when they are missing", async (under) => {
     assert.deepEqual(await readCustomers(under), []);
     assert.deepEqual(await readSalesTeam(under), []);
-  });
-
-  test("prepare() adds the tables of replays, when the database is of the first version", async (under) => {
-    await commitRun(under, FIRST, { customers: [[1, "Ann Lee", null, null, "2023-03", "5.00"]] });
-    const binding = await under.database.binding();
-    await under.sql(
-      "DROP TABLE replayed_file",
-      "DROP TABLE replayed_row",
-      "UPDATE pipeline_schema SET version = 1",
-    );
-    await under.database.prepare();
-    assert.deepEqual(await under.sql("SELECT version FROM pipeline_schema"), [["2"]]);
-    assert.deepEqual(await under.database.binding(), binding);
-    assert.equal((await readCustomers(under)).length, 1);
-    await commitReplay(under, SECOND, [{ ...BAD_ROWS, lines: [3] }]);
-    assert.deepEqual(await under.database.replayedLines(BAD_ROWS, 0), [3]);
   });
 
   test("binding() gives one id for ever, and says whether bind() was called", async ({ database }) => {
@@ -276,13 +270,13 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
 
   test("snapshot() writes ids as BIGINT and the rest as text, with NULL, blanks and every letter", async (under) => {
     await loadDimensions(under);
-    const snapshot = await under.database.snapshot(under.folder);
+    const snapshot = await under.database.snapshot(under.folder, DIMENSIONS);
     assert.deepEqual(
       Object.entries(snapshot).map(([name, { rowCount }]) => [name, rowCount]),
       [["customer", 3], ["store", 1], ["product", 2], ["sales_team", 2]],
     );
     for (const [name, expected] of Object.entries(SNAPSHOTS)) {
-      const { columns, rows } = await readParquet([snapshot[name as keyof typeof snapshot].file]);
+      const { columns, rows } = await readParquet([snapshot[name]!.file]);
       assert.deepEqual(columns, expected.columns);
       assertSameRows(rows, expected.rows, name);
     }
@@ -290,25 +284,25 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
 
   test("snapshot() replaces what is there, and gives no rows of empty tables", async (under) => {
     await loadDimensions(under);
-    await under.database.snapshot(under.folder);
-    await under.sql(...Object.keys(DIMENSIONS).map((table) => `DELETE FROM ${table}`));
-    const { customer } = await under.database.snapshot(under.folder);
-    assert.equal(customer.rowCount, 0);
-    assert.deepEqual(await readParquet([customer.file]), { columns: SNAPSHOTS.customer.columns, rows: [] });
+    await under.database.snapshot(under.folder, DIMENSIONS);
+    await under.sql(...Object.keys(DIMENSION_TABLES).map((table) => `DELETE FROM ${table}`));
+    const { customer } = await under.database.snapshot(under.folder, DIMENSIONS);
+    assert.equal(customer!.rowCount, 0);
+    assert.deepEqual(await readParquet([customer!.file]), { columns: SNAPSHOTS.customer.columns, rows: [] });
   });
 
   test("snapshot() keeps ids at both ends of 64 bits", async (under) => {
     await loadDimensions(under);
     const ids = ["-9223372036854775808", "9223372036854775807"];
     await under.sql("DELETE FROM store", ...ids.map((id) => `INSERT INTO store VALUES (${id}, NULL, NULL)`));
-    const { store } = await under.database.snapshot(under.folder);
-    assert.deepEqual(sortRows((await readParquet([store.file])).rows), ids.map((id) => [id, null]));
+    const { store } = await under.database.snapshot(under.folder, DIMENSIONS);
+    assert.deepEqual(sortRows((await readParquet([store!.file])).rows), ids.map((id) => [id, null]));
   });
 
   test("snapshot() names every table that is missing", async (under) => {
     await loadDimensions(under);
     await under.sql("DROP TABLE store", "DROP TABLE sales_team");
-    const { code, message } = await dataError(() => under.database.snapshot(under.folder));
+    const { code, message } = await dataError(() => under.database.snapshot(under.folder, DIMENSIONS));
     assert.equal(code, "missing_dimension_table");
     assert.match(message, /\bstore\b.*\bsales_team\b/);
     assert.doesNotMatch(message, /\b(customer|product)\b/);
@@ -321,13 +315,13 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
         `ALTER TABLE ${table} DROP COLUMN ${column}`,
         ...type === null ? [] : [`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`],
       );
-      const { code, message } = await dataError(() => under.database.snapshot(under.folder));
+      const { code, message } = await dataError(() => under.database.snapshot(under.folder, DIMENSIONS));
       assert.equal(code, type === null ? "missing_dimension_column" : "dimension_key_type");
       assert.match(message, new RegExp(`\\b${table}\\b.*\\b${column}\\b`), `${table} ${column} ${type}`);
       await under.sql(`DROP TABLE ${table}`);
       await loadDimensions(under, table);
     }
-    await under.database.snapshot(under.folder);
+    await under.database.snapshot(under.folder, DIMENSIONS);
   });
 
   test("acceptedContent() gives what was accepted with rows, and nothing else", async (under) => {
@@ -361,14 +355,38 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
       "new",
     ];
     assert.deepEqual(
-      await database.acceptedContent(asked.map(sha256)),
+      await database.acceptedContent("sales", asked.map(sha256)),
       new Set(["accepted", "partly", "none-good"].map(sha256)),
     );
     assert.deepEqual(
-      await database.acceptedContent([sha256("new"), sha256("accepted")]),
+      await database.acceptedContent("sales", [sha256("new"), sha256("accepted")]),
       new Set([sha256("accepted")]),
     );
-    assert.deepEqual(await database.acceptedContent([]), new Set());
+    assert.deepEqual(await database.acceptedContent("sales", []), new Set());
+  });
+
+  test("acceptedContent() knows content for the dataset that it was accepted for", async (under) => {
+    const { database } = under;
+    const content = { sha256: sha256("content") };
+    const accepted = async (dataset: string) =>
+      (await database.acceptedContent(dataset, [content.sha256])).size > 0;
+    await commitRun(under, FIRST, {
+      ledger: [
+        ledgerEntry("a.csv", { ...content, dataset: "returns" }),
+        ledgerEntry("b.csv", {
+          ...content,
+          dataset: "sales",
+          status: "rejected",
+          reason: "too_many_rejects",
+        }),
+      ],
+    });
+    assert.deepEqual([await accepted("returns"), await accepted("sales")], [true, false]);
+    assert.deepEqual([await accepted("Returns"), await accepted("returns ")], [false, false]);
+    await commitRun(under, SECOND, { ledger: [ledgerEntry("c.csv", content)] });
+    assert.deepEqual([await accepted("returns"), await accepted("sales")], [true, true]);
+    const [rejected] = await database.rejectedFiles({ runId: FIRST, key: "b.csv" });
+    assert.equal(rejected?.dataset, "sales");
   });
 
   test("knownKeys() gives those of the keys that the ledger has, whatever became of them", async (under) => {
@@ -513,11 +531,12 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
 
   test("commit() reads all files of a total", async (under) => {
     const parts = await Promise.all([
-      writeTotals(under, "customer", [[1, "Ann Lee", null, null, "2023-03", "1.50"]]),
-      writeTotals(under, "customer", [[2, "Ben Roy", null, null, "2023-03", "2.25"]]),
+      writeTotals(under, CUSTOMER_TABLE, [[1, "Ann Lee", null, null, "2023-03", "1.50"]]),
+      writeTotals(under, CUSTOMER_TABLE, [[2, "Ben Roy", null, null, "2023-03", "2.25"]]),
     ]);
     const files = parts.flatMap((part) => part.files);
-    await commitRun(under, FIRST, { customerTotals: { files, rowCount: 2, totalSales: "3.75" } });
+    const totals = { table: CUSTOMER_TABLE, files, rowCount: 2, sums: { total_sales: "3.75" } };
+    await commitRun(under, FIRST, { totals: [totals] });
     assert.equal((await readCustomers(under)).length, 2);
   });
 
@@ -526,18 +545,18 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     const once = await look(under, FIRST);
     assert.equal(once.customers.length, 3);
     assert.equal(once.archives.length, 1);
-    assert.equal(await under.database.commit(commit), "committed");
+    await under.database.commit(commit);
     assert.deepEqual(await look(under, FIRST), once);
     await under.database.finishRun(FIRST, "published");
     const published = await look(under, FIRST);
-    assert.equal(await under.database.commit(commit), "committed");
+    await under.database.commit(commit);
     assert.deepEqual(await look(under, FIRST), published);
   });
 
   test("commit() succeeds, when the lease has expired and nobody has taken it", async (under) => {
     const token = await begin(under.database, FIRST);
     await under.database.renewLease(token, 0);
-    assert.equal(await under.database.commit(await newCommit(under, FIRST, token, FULL_RUN)), "committed");
+    await under.database.commit(await newCommit(under, FIRST, token, FULL_RUN));
     assert.equal(await under.database.runState(FIRST), "committed");
   });
 
@@ -583,19 +602,21 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     assert.equal(before.state, null);
   });
 
-  for (const part of ["customerTotals", "salesTotals"] as const) {
-    test(`commit() fails and changes nothing, when ${part} are not as they were announced`, async (under) => {
+  for (const { name } of [CUSTOMER_TABLE, SALES_TABLE]) {
+    test(`commit() fails and changes nothing, when the totals of ${name} are not as they were announced`, async (under) => {
       const token = await begin(under.database, FIRST);
       const commit = await newCommit(under, FIRST, token, FULL_RUN);
-      const attempt = (wrong: Partial<Totals>) =>
-        under.database.commit({ ...commit, [part]: { ...commit[part], ...wrong } });
+      const attempt = (wrong: Partial<TableTotals>) => {
+        const totals = commit.totals.map((part) => part.table.name === name ? { ...part, ...wrong } : part);
+        return under.database.commit({ ...commit, totals });
+      };
       const before = await look(under, FIRST);
-      for (const wrong of [{ rowCount: 2 }, { totalSales: "8.01" }]) {
+      for (const wrong of [{ rowCount: 2 }, { sums: { total_sales: "8.01" } }]) {
         assert.equal((await dataError(() => attempt(wrong))).code, "totals_changed", JSON.stringify(wrong));
       }
       await assert.rejects(attempt({ files: [join(under.folder, "missing.parquet")] }));
       assert.deepEqual(await look(under, FIRST), before);
-      assert.equal(await under.database.commit(commit), "committed");
+      await under.database.commit(commit);
     });
   }
 
@@ -608,7 +629,11 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
   });
 
   test("runFiles() gives the files that a run has taken", async (under) => {
-    const files = (["accepted", "rejected", "duplicate"] as const).map((status) => ({ key: status, status }));
+    const files = (["accepted", "rejected", "duplicate"] as const).map((status) => ({
+      key: status,
+      dataset: "sales",
+      status,
+    }));
     await commitRun(under, FIRST, { ledger: files.map(({ key, status }) => ledgerEntry(key, { status })) });
     await commitRun(under, SECOND, { ledger: [ledgerEntry("other.csv")] });
     const found = await under.database.runFiles(FIRST);
@@ -633,6 +658,7 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     assert.deepEqual(all[0], {
       runId: FIRST,
       key: "partly.csv",
+      dataset: "sales",
       status: "accepted",
       reason: null,
       rowsRead: 5,
@@ -658,7 +684,7 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
       ...BAD_FILE,
       lines: [0],
     }]);
-    assert.equal(await database.commit(commit), "committed");
+    await database.commit(commit);
     assert.deepEqual(await replayedCounts(database), { "partly.csv": 2, "twin.csv": 0, "whole.csv": 1 });
     assert.deepEqual(await database.replayedLines(BAD_ROWS, 0), [2, 7]);
     assert.deepEqual(await database.replayedLines(BAD_ROWS, 2), [7]);
@@ -707,7 +733,7 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
       }),
     );
     assert.deepEqual(await lookAtReplays(under), before);
-    assert.equal(await database.commit(commit), "committed");
+    await database.commit(commit);
   });
 
   test("newByLineage() knows replayed content by its key, until a run has taken it", async (under) => {
@@ -881,21 +907,13 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     const pending = await database.pendingMoves("archive");
     assert.equal(pending.length, names.length);
     assert.equal((await database.knownKeys(names)).size, names.length);
-    assert.equal((await database.acceptedContent(names.map(sha256))).size, names.length);
+    assert.equal((await database.acceptedContent("sales", names.map(sha256))).size, names.length);
     await database.settleMoves(pending.map(({ id }) => ({ id, outcome: "done" })));
     assert.deepEqual(await database.pendingMoves("archive"), []);
   });
-}
 
-/** customer_id, full_name, address, phone_number, sales_month, total_sales */
-type CustomerTotal = [number, string | null, string | null, string | null, string, string];
-/** store_id, sales_person_id, full_name, sales_month, total_sales */
-type SalesTotal = [number, number, string | null, string, string];
-
-/** What a run commits; nothing where it is left out. */
-interface RunContent extends Partial<Omit<Commit, "runId" | "token">> {
-  readonly customers?: readonly CustomerTotal[];
-  readonly sales?: readonly SalesTotal[];
+  testOwnTables(test);
+  testMigration(kind, open, test);
 }
 
 /** By percent: a total and its incentive. */
@@ -944,7 +962,9 @@ const ODD_KEYS: readonly string[] = [
 ].flat();
 
 /** The dimension tables, with columns that the pipeline does not use, and other types than it writes. */
-const DIMENSIONS: Readonly<Record<string, { readonly columns: string; readonly rows: readonly string[] }>> = {
+const DIMENSION_TABLES: Readonly<
+  Record<string, { readonly columns: string; readonly rows: readonly string[] }>
+> = {
   customer: {
     columns: `first_name VARCHAR(100), customer_id INTEGER, last_name VARCHAR(100), address VARCHAR(200),
       pincode INTEGER, phone_number VARCHAR(20), customer_joining_date DATE`,
@@ -1026,17 +1046,11 @@ const FULL_RUN: RunContent = {
 
 /** Makes and fills the dimension tables, or one of them, as somebody else does. */
 async function loadDimensions({ sql }: DatabaseUnderTest, only?: string): Promise<void> {
-  const wanted = Object.entries(DIMENSIONS).filter(([table]) => table === (only ?? table));
+  const wanted = Object.entries(DIMENSION_TABLES).filter(([table]) => table === (only ?? table));
   await sql(...wanted.flatMap(([table, { columns, rows }]) => [
     `CREATE TABLE ${table} (${columns})`,
     `INSERT INTO ${table} VALUES ${rows.map((row) => `(${row})`).join(", ")}`,
   ]));
-}
-
-async function acquire(database: Database, owner: LeaseOwner, ttlSeconds = LONG): Promise<number> {
-  const answer = await database.acquireLease(owner, ttlSeconds);
-  assert.ok("token" in answer, `the lease was refused: ${JSON.stringify(answer)}`);
-  return answer.token;
 }
 
 /** Asks for the lease, which must be refused; gives who has it. */
@@ -1044,103 +1058,6 @@ async function refused(database: Database, owner: LeaseOwner) {
   const answer = await database.acquireLease(owner, LONG);
   assert.ok("heldBy" in answer, `${owner.owner} got the lease`);
   return answer.heldBy;
-}
-
-/** Takes the lease, always as the same owner, and begins a run; gives the token. */
-async function begin(database: Database, runId: string): Promise<number> {
-  const token = await acquire(database, { ...ANN, runId });
-  await database.beginRun({ runId, token, configHash: "c0ffee" });
-  return token;
-}
-
-async function newCommit(
-  under: DatabaseUnderTest,
-  runId: string,
-  token: number,
-  { customers = [], sales = [], ...content }: RunContent,
-): Promise<Commit> {
-  return {
-    runId,
-    token,
-    customerTotals: await writeTotals(under, "customer", customers),
-    salesTotals: await writeTotals(under, "sales", sales),
-    incentivePercent: "1",
-    ledger: [],
-    moves: [],
-    ...content,
-  };
-}
-
-/** Begins and commits a run; gives what it committed. */
-async function commitRun(under: DatabaseUnderTest, runId: string, content: RunContent = {}): Promise<Commit> {
-  const token = await begin(under.database, runId);
-  const commit = await newCommit(under, runId, token, content);
-  assert.equal(await under.database.commit(commit), "committed");
-  return commit;
-}
-
-const TOTALS_TYPES = {
-  customer: {
-    customer_id: "BIGINT",
-    full_name: "VARCHAR",
-    address: "VARCHAR",
-    phone_number: "VARCHAR",
-    sales_month: "VARCHAR",
-    total_sales: "DECIMAL(28,2)",
-  },
-  sales: {
-    store_id: "BIGINT",
-    sales_person_id: "BIGINT",
-    full_name: "VARCHAR",
-    sales_month: "VARCHAR",
-    total_sales: "DECIMAL(28,2)",
-  },
-} as const;
-
-/** Writes totals as a transform would; no file where there are no rows. */
-async function writeTotals(
-  { folder }: DatabaseUnderTest,
-  kind: keyof typeof TOTALS_TYPES,
-  rows: readonly (readonly (string | number | null)[])[],
-): Promise<Totals> {
-  if (rows.length === 0) return { files: [], rowCount: 0, totalSales: "0.00" };
-  const file = join(folder, `${crypto.randomUUID()}.parquet`);
-  const types = Object.entries(TOTALS_TYPES[kind]);
-  const values = rows.map((row) =>
-    `(${row.map((value) => value === null ? "NULL" : sqlText(String(value))).join(", ")})`
-  );
-  const selected = types.map(([name, type], i) => `CAST(column${i} AS ${type}) AS ${name}`);
-  await withDuckdb(":memory:", async (connection) => {
-    const names = types.map((_, i) => `column${i}`).join(", ");
-    await connection.run(
-      `COPY (SELECT ${selected.join(", ")} FROM (VALUES ${values.join(", ")}) given(${names}))
-       TO ${sqlText(file)} (FORMAT parquet)`,
-    );
-  });
-  const hundredths = rows.reduce((sum, row) => sum + BigInt(String(row.at(-1)).replace(".", "")), 0n);
-  return { files: [file], rowCount: rows.length, totalSales: formatHundredths(hundredths) };
-}
-
-function formatHundredths(value: bigint): string {
-  const digits = String(value < 0n ? -value : value).padStart(3, "0");
-  return `${value < 0n ? "-" : ""}${digits.slice(0, -2)}.${digits.slice(-2)}`;
-}
-
-function ledgerEntry(key: string, change: Partial<LedgerEntry> = {}): LedgerEntry {
-  return {
-    key,
-    etag: sha256(`version of ${key}`),
-    sizeBytes: 17,
-    lastModified: "2023-04-01T01:00:00.123456789Z",
-    sha256: sha256(key),
-    status: "accepted",
-    reason: null,
-    rowsRead: 2,
-    rowsAccepted: 2,
-    rowsRejected: 0,
-    destination: `sales_data_processed/RUN/${key}`,
-    ...change,
-  };
 }
 
 /** A run's ledger: a file all of whose rows are in the marts, and everything that is not. */
@@ -1192,7 +1109,7 @@ async function commitReplay(
   contents: readonly ReplayContent[],
 ): Promise<Commit> {
   const commit = await newReplay(under, runId, await begin(under.database, runId), contents);
-  assert.equal(await under.database.commit(commit), "committed");
+  await under.database.commit(commit);
   return commit;
 }
 
@@ -1207,30 +1124,6 @@ async function lookAtReplays({ sql }: DatabaseUnderTest) {
       "SELECT run_id, number, kind, source_run, line_count, sha256 FROM replayed_file ORDER BY 1, 2",
     ),
     rows: await sql("SELECT source_run, line, run_id FROM replayed_row ORDER BY 1, 2"),
-  };
-}
-
-function publish(name: string): MoveOrder {
-  return {
-    kind: "publish",
-    from: `_staging/RUN/${name}`,
-    to: `sales_data_mart/run_id=RUN/${name}`,
-    etag: sha256(name),
-    sizeBytes: 4096,
-    lastModified: null,
-    localCopy: `sales_data_mart/${name}`,
-  };
-}
-
-function archive(name: string): MoveOrder {
-  return {
-    kind: "archive",
-    from: name,
-    to: `sales_data_processed/RUN/${name}`,
-    etag: sha256(name),
-    sizeBytes: 17,
-    lastModified: "2023-04-01T01:00:00.123456789Z",
-    localCopy: "files/1.csv",
   };
 }
 
@@ -1255,20 +1148,6 @@ async function states(database: Database) {
   return await Promise.all(RUNS.map((runId) => database.runState(runId)));
 }
 
-async function readCustomers({ sql }: DatabaseUnderTest): Promise<Row[]> {
-  return sortRows(
-    await sql(`SELECT customer_id, full_name, address, phone_number, sales_month, total_sales
-      FROM customers_data_mart`),
-  );
-}
-
-async function readSalesTeam({ sql }: DatabaseUnderTest): Promise<Row[]> {
-  return sortRows(
-    await sql(`SELECT store_id, sales_person_id, full_name, sales_month, total_sales, incentive
-      FROM sales_team_data_mart`),
-  );
-}
-
 /** Everything that a commit changes, as far as the contract shows it. */
 async function look(under: DatabaseUnderTest, runId: string) {
   const { database } = under;
@@ -1279,26 +1158,8 @@ async function look(under: DatabaseUnderTest, runId: string) {
     archives: await database.pendingMoves("archive"),
     published: await database.publishedObjects(runId),
     known: await database.knownKeys(["known.csv"]),
-    accepted: await database.acceptedContent([sha256("known.csv")]),
+    accepted: await database.acceptedContent("sales", [sha256("known.csv")]),
     customers: await readCustomers(under),
     salesTeam: await readSalesTeam(under),
   };
-}
-
-function sha256(content: string): string {
-  return createHash("sha256").update(content).digest("hex");
-}
-
-async function dataError(act: () => Promise<unknown>): Promise<DataError> {
-  try {
-    await act();
-  } catch (error) {
-    assert.ok(error instanceof DataError, `failed with ${error}`);
-    return error;
-  }
-  assert.fail("did not fail");
-}
-
-async function lost(act: () => Promise<unknown>): Promise<void> {
-  await assert.rejects(act, LeaseLostError);
 }

@@ -75,25 +75,25 @@ const MUTATIONS: readonly Mutation[] = [
   // Rules, keys, warnings and extra columns.
   {
     what: "a rule that gives NULL is kept",
-    file: "lib/contract/typed_sql.ts",
+    file: "lib/contract/rules.ts",
     search: "coalesce(TRY((${check})), FALSE)",
     replacement: "coalesce(TRY((${check})), TRUE)",
   },
   {
     what: "unknown keys are looked for from the last to the first",
     file: "lib/contract/judge_sql.ts",
-    search: "for (const { column, dimension, reason } of KEY_COLUMNS) {",
-    replacement: "for (const { column, dimension, reason } of KEY_COLUMNS.toReversed()) {",
+    search: "contract.keys.entries()) {",
+    replacement: "[...contract.keys.entries()].toReversed()) {",
   },
   {
     what: "products are compared without case",
-    file: "lib/contract/typed_sql.ts",
-    search: 'ON product_name = product."@known"',
-    replacement: 'ON lower(product_name) = lower(product."@known")',
+    file: "lib/contract/accepted_sql.ts",
+    search: 'ON ${ACCEPTED}.${identifier(column)} = "@lookup${i}"."@known"',
+    replacement: 'ON lower(${ACCEPTED}.${identifier(column)}) = lower("@lookup${i}"."@known")',
   },
   {
     what: "empty values of extra columns are joined too",
-    file: "lib/contract/typed_sql.ts",
+    file: "lib/contract/row_sql.ts",
     search: "extra.map((index) => `nullif(${field(index)}, '')`)",
     replacement: "extra.map((index) => `coalesce(${field(index)}, '')`)",
   },
@@ -125,8 +125,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "an unreadable row comes before the header's faults",
     file: "lib/csv/split.ts",
-    search: 'if (this.#target === null) this.#end = { kind: "header" };',
-    replacement: "",
+    search: 'if ("fault" in begun) this.#fault = begun.fault;\n    else ',
+    replacement: 'if (!("fault" in begun)) ',
   },
   // Lines.
   {
@@ -138,8 +138,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "a row has its last line",
     file: "lib/csv/split.ts",
-    search: "this.#target.odd.add(this.#line, row);",
-    replacement: "this.#target.odd.add(line, row);",
+    search: "this.#target.doubtful.add(this.#line, row);",
+    replacement: "this.#target.doubtful.add(line, row);",
   },
   {
     what: "line ends in quotes are all LF",
@@ -160,47 +160,47 @@ const MUTATIONS: readonly Mutation[] = [
     replacement: "if (content.length < 0) return",
   },
   {
-    what: "a lone CR is proven",
+    what: "a row with a lone CR is exact",
     file: "lib/csv/marks.ts",
     search: 'readonly string[] = ["\\r", ',
     replacement: "readonly string[] = [",
   },
   // What a scan proves.
   {
-    what: "decimals with one digit too many are proven",
+    what: "decimals with one digit too many are exact",
     file: "lib/csv/spelling.ts",
     search: "this.#digits([point], scale)",
     replacement: "this.#digits([point], scale + 1)",
   },
   {
-    what: "the year 0 is proven",
+    what: "a date of the year 0 is exact",
     file: "lib/csv/spelling.ts",
-    search: "year === 0 ? UNPROVEN : isLeapYear(year)",
+    search: "year === 0 ? DOUBTFUL : isLeapYear(year)",
     replacement: "isLeapYear(year)",
   },
   {
-    what: "a field too many is proven",
+    what: "a row with a field too many is exact",
     file: "lib/csv/spelling.ts",
     search: "for (const state of [begin, seen]) this.#on(state, end, next);",
     replacement: "for (const state of [begin, seen]) this.#on(state, end, next), this.#on(state, ',', seen);",
   },
   {
-    what: "a last line without its end is not counted in proven files",
+    what: "a last line without its end is not counted in candidates",
     file: "lib/csv/proof.ts",
     search: "rowCount + (rowStart < position ? 1 : 0)",
     replacement: "rowCount",
   },
   {
-    what: "keys of proven files are not looked up",
-    file: "lib/contract/check.ts",
+    what: "keys of candidates are not looked up",
+    file: "lib/contract/accepted.ts",
     search: "if (Number(found?.unknown_count) === 0)",
     replacement: "if (found)",
   },
   {
-    what: "rows of files that turn out not to be proven stay",
+    what: "rows of withdrawn candidates stay",
     file: "lib/contract/check.ts",
-    search: 'await dropRows(given, await reading, target("proven-only"), context)',
-    replacement: "await reading",
+    search: 'await dropFiles(withdrawn, typed, context.results("typed-exact"), context)',
+    replacement: "typed",
   },
   // Encodings.
   {
@@ -230,7 +230,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     what: "separators in text are not escaped",
-    file: "lib/csv/normalised.ts",
+    file: "lib/csv/row_writer.ts",
     search: "ESCAPES[String.fromCharCode(byte)]?.charCodeAt(0) ?? 0,",
     replacement: "byte > 13 ? 0 : ESCAPES[String.fromCharCode(byte)]?.charCodeAt(0) ?? 0,",
   },
@@ -242,40 +242,40 @@ const MUTATIONS: readonly Mutation[] = [
     replacement: "if (isCut) return this.#skipTo(next, line + 1);",
   },
   {
-    what: "the 30th of February is proven",
+    what: "the 30th of February is exact",
     file: "lib/csv/spelling.ts",
     search: "month === 2 && isLeap ? 29 : DAY_COUNTS[month]",
     replacement: "month === 2 ? 30 : DAY_COUNTS[month]",
   },
   {
-    what: "every line is proven",
+    what: "every line is exact",
     file: "lib/csv/spelling.ts",
-    search: "if (moves.get(lf) !== ROW_START) moves.set(lf, afterOdd);",
-    replacement: "if (moves.get(lf) !== ROW_START) moves.set(lf, ROW_START);",
+    search: "if (moves.get(LF) !== ROW_START) moves.set(LF, afterDoubt);",
+    replacement: "if (moves.get(LF) !== ROW_START) moves.set(LF, ROW_START);",
   },
   {
-    what: "lines are not counted over rows that are proven",
+    what: "lines are not counted over exact rows",
     file: "lib/csv/split.ts",
-    search: "    this.#line += proven.rowCount - before;\n",
+    search: "    this.#line += exact.rowCount - before;\n",
     replacement: "",
   },
   {
-    what: "a row that is proven in part is copied",
-    file: "lib/csv/normalised.ts",
+    what: "a row that is exact in part is copied",
+    file: "lib/csv/row_writer.ts",
     search: "      from = read;\n      this.#end(written);\n",
     replacement: "      from = read;\n      this.#end(written - 1);\n",
   },
   {
     what: "the CR of a line end stays",
-    file: "lib/csv/normalised.ts",
+    file: "lib/csv/row_writer.ts",
     search: "      if (bytes[written - 2] === CR) bytes[written-- - 2] = LF;\n",
     replacement: "",
   },
   {
-    what: "rules are not asked where rows are proven",
+    what: "rules are not asked of exact rows of split files",
     file: "lib/contract/typed_sql.ts",
-    search: "    ...rejectRules(contract).map(([, check]) => passes(check)),\n    ...KEY_COLUMNS.filter",
-    replacement: "    ...KEY_COLUMNS.filter",
+    search: '["TRUE", ...passedRules(contract), ...keys]',
+    replacement: '["TRUE", ...keys]',
   },
   {
     what: "every key is known to the scan",
@@ -292,13 +292,13 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "keys that the scan does not know are not looked up",
     file: "lib/contract/typed_sql.ts",
-    search: "KEY_COLUMNS.filter(({ column }) => !known.has(column)).map(",
-    replacement: "KEY_COLUMNS.filter(() => false).map(",
+    search: "contract.keys.filter(({ column }) => !known.has(column)).map(",
+    replacement: "contract.keys.filter(() => false).map(",
   },
   {
-    what: "rows that are proven and not accepted are lost",
-    file: "lib/contract/splitting.ts",
-    search: 'lines.push(copiedLinesSql("proven_lines", "rest_rows", csv.delimiter));',
+    what: "exact rows that are not accepted are lost",
+    file: "lib/contract/batch.ts",
+    search: 'lines.push(copiedLinesSql("@exact_lines", "@left_rows", csv.delimiter));',
     replacement: "",
   },
   {
@@ -315,28 +315,28 @@ const MUTATIONS: readonly Mutation[] = [
     replacement: "if (sizeBytes >= maxRowBytes) return",
   },
   {
-    what: "a proven row may be too long",
-    file: "lib/csv/normalised.ts",
-    search: "marks[read - 1] !== PROVEN || read - 1 - from > this.#maxRowBytes",
-    replacement: "marks[read - 1] !== PROVEN",
+    what: "an exact row may be too long",
+    file: "lib/csv/row_writer.ts",
+    search: "marks[read - 1] !== EXACT || read - 1 - from > this.#maxRowBytes",
+    replacement: "marks[read - 1] !== EXACT",
   },
   {
     what: "a share just reached is too much",
-    file: "lib/contract/check.ts",
-    search: "rowsRejected / rowsRead > contract.maxRejectedShare",
-    replacement: "rowsRejected / rowsRead >= contract.maxRejectedShare",
+    file: "lib/contract/tally.ts",
+    search: "rowsRejected / rowsRead <= maxRejectedShare",
+    replacement: "rowsRejected / rowsRead < maxRejectedShare",
   },
   {
     what: "the share is taken as a product",
-    file: "lib/contract/check.ts",
-    search: "rowsRejected / rowsRead > contract.maxRejectedShare",
-    replacement: "rowsRejected > contract.maxRejectedShare * rowsRead",
+    file: "lib/contract/tally.ts",
+    search: "rowsRejected / rowsRead <= maxRejectedShare",
+    replacement: "rowsRejected <= maxRejectedShare * rowsRead",
   },
   {
     what: "the least number of rejects is not enough",
-    file: "lib/contract/check.ts",
-    search: "rowsRejected >= contract.minRejectsForShare",
-    replacement: "rowsRejected > contract.minRejectsForShare",
+    file: "lib/contract/tally.ts",
+    search: "rowsRejected < minRejectsForShare",
+    replacement: "rowsRejected <= minRejectsForShare",
   },
   {
     what: "an archive as large as allowed is too large",
@@ -347,9 +347,9 @@ const MUTATIONS: readonly Mutation[] = [
   // Deliveries.
   {
     what: "bytes after an archive are not looked at",
-    file: "lib/run/download_file.ts",
-    search: "if (gunzip.bytesWritten < packedBytes)",
-    replacement: "if (packedBytes < 0)",
+    file: "lib/gzip.ts",
+    search: "if (unpacking.bytesWritten < sizeBytes)",
+    replacement: "if (sizeBytes < 0)",
   },
   {
     what: "content that was rejected is not judged again",
@@ -366,8 +366,8 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "accepted rows of a file with too many rejects stay",
     file: "lib/contract/check.ts",
-    search: "  return rowsAccepted > 0;\n",
-    replacement: "  return rowsAccepted < 0;\n",
+    search: "tally.hasAccepted(file) && decided",
+    replacement: "!tally.hasAccepted(file) && decided",
   },
   {
     what: "an apostrophe in front of raw text is taken for the one that guards it",
@@ -406,7 +406,9 @@ class Copy implements AsyncDisposable {
     await Deno.symlink(join(REPOSITORY, "node_modules"), join(folder, "node_modules"));
     const copy = new Copy(folder);
     // The packages lie outside of the copy.
-    await copy.change("deno.json", (text) => text.replaceAll("--allow-ffi=./node_modules", "--allow-ffi"));
+    for (const file of ["deno.json", "tasks/deno_flags.txt"]) {
+      await copy.change(file, (text) => text.replaceAll("--allow-ffi=./node_modules", "--allow-ffi"));
+    }
     return copy;
   }
 

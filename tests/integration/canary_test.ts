@@ -23,7 +23,7 @@ let servers: Servers;
 Deno.test.beforeAll(async () => {
   servers = await Servers.start();
 });
-Deno.test.afterAll(() => servers[Symbol.asyncDispose]());
+Deno.test.afterAll(() => servers?.[Symbol.asyncDispose]());
 
 /** What the servers take. */
 function secretsOf({ bucket, mariadb }: RemoteDeployment) {

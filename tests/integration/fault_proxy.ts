@@ -35,6 +35,8 @@ export class FaultProxy implements AsyncDisposable {
   refuses = false;
   /** Held back in each direction, in milliseconds. */
   delayMs = 0;
+  /** What the server says is held back until this resolves. */
+  answersHeld: Promise<void> = Promise.resolve();
   /** Connections that were made. */
   connections = 0;
   /** Faults that have happened since one was set. */
@@ -117,6 +119,7 @@ export class FaultProxy implements AsyncDisposable {
       from.pause();
       const send = () => void to.write(data, () => from.resume());
       if (this.delayMs > 0) setTimeout(send, this.delayMs);
+      else if (direction === "down") this.answersHeld.then(send);
       else send();
     });
     from.on("end", () => {

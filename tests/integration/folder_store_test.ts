@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openFolderStore } from "../../lib/store/folder/store.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 Deno.test("put() copies a local file, when it is on another file system", async () => {
   const root = await Deno.makeTempDir();
@@ -18,7 +19,7 @@ Deno.test("put() copies a local file, when it is on another file system", async 
     assert.equal(await Deno.readTextFile(join(root, "a/k")), "rows");
     assert.deepEqual(await store.head("a/k"), put);
   } finally {
-    await Deno.remove(root, { recursive: true });
-    await Deno.remove(file);
+    await removeAtEnd(root);
+    await removeAtEnd(file);
   }
 });

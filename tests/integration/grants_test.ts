@@ -59,8 +59,8 @@ Deno.test.beforeAll(async () => {
   }
 });
 Deno.test.afterAll(async () => {
-  await proxy[Symbol.asyncDispose]();
-  await servers[Symbol.asyncDispose]();
+  await proxy?.[Symbol.asyncDispose]();
+  await servers?.[Symbol.asyncDispose]();
 });
 
 /** Runs a task whose user and account have these rights, and no others. */

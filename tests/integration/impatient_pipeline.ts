@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { main } from "../../lib/command/command.ts";
+import { main } from "../../lib/command/main.ts";
 import { openS3Store } from "../../lib/store/s3/store.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 

@@ -7,6 +7,7 @@
  * @module
  */
 import { join } from "node:path";
+import { end, removeAtEnd, signal } from "../support/ending.ts";
 import mysql from "mysql2/promise";
 import type { Row } from "../support/rows.ts";
 import { freePort } from "./free_port.ts";
@@ -29,7 +30,7 @@ export interface FreshDatabase extends AsyncDisposable {
 }
 
 /** How long a server may take to start; it takes 0.3 s. */
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 
 /** A running server. */
 export class MariadbServer implements AsyncDisposable {
@@ -131,17 +132,17 @@ export class MariadbServer implements AsyncDisposable {
       sql: (...statements) => this.#run(name, statements),
       [Symbol.asyncDispose]: async () => {
         // What a failed test left open would keep its tables locked.
-        await this.sql(`KILL USER ${name}`, `DROP USER ${name}@'%'`, `DROP DATABASE ${name}`);
+        await end(() => this.sql(`KILL USER ${name}`, `DROP USER ${name}@'%'`, `DROP DATABASE ${name}`));
       },
     };
   }
 
   /** Ends the server and deletes its data. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#admin.end();
-    this.#process.kill("SIGTERM");
+    await end(() => this.#admin.end());
+    signal(this.#process, "SIGTERM");
     await this.#process.status;
-    await Deno.remove(this.#folder, { recursive: true });
+    await removeAtEnd(this.#folder);
   }
 
   async #run(database: string | null, statements: readonly string[]): Promise<Row[]> {

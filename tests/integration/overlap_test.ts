@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { joinWorkspace } from "../support/copies.ts";
 import type { CrashPoint } from "../support/crash_point.ts";
-import { startPipeline, summaryOf } from "../support/crash_process.ts";
+import { raceToCommit, startPipeline, summaryOf } from "../support/crash_process.ts";
 import { select, sqlText, withDuckdb } from "../support/duckdb.ts";
 import { randomOf } from "../support/random.ts";
 import { runPipeline } from "../support/task.ts";
@@ -16,21 +16,19 @@ import { createRemote, type RemoteDeployment, Servers } from "./remote_deploymen
 
 let servers: Servers;
 Deno.test.beforeAll(async () => void (servers = await Servers.start()));
-Deno.test.afterAll(() => servers[Symbol.asyncDispose]());
+Deno.test.afterAll(() => servers?.[Symbol.asyncDispose]());
 
 Deno.test("S3 and MariaDB: one of two owners works and the other exits with 75 naming it, when they start together", async () => {
   await using deployment = await createRemote(servers);
   const deliveries = await Deliveries.begin(deployment, randomOf(1));
   await deliveries.deliver();
   const other = await joinWorkspace(deployment);
-  const processes = [deployment, other].map(({ config }) => startPipeline(config));
-  const ended = await Promise.all(processes.map((process) => process.ended));
-  const at = (code: number) => ended.findIndex((process) => process.code === code);
-  const [winner, loser] = [at(0), at(75)];
-  assert.ok(winner >= 0 && loser >= 0, ended.map(({ text }) => text).join("\n"));
-  const { error } = summaryOf(ended[loser]!);
+  const { winner, loser } = await raceToCommit([deployment.config, other.config]);
+  assert.equal(loser.code, 75, loser.text);
+  assert.equal(winner.code, 0, winner.text);
+  const { error } = summaryOf(loser);
   assert.equal(error?.code, "lease_held");
-  assert.match(error.message, new RegExp(`\\bprocess ${processes[winner]!.pid}\\b`));
+  assert.match(error.message, new RegExp(`\\bprocess ${winner.pid}\\b`));
   assert.equal((await runPipeline(deployment.config)).state, "nothing-to-do");
   await deliveries.assertComplete();
 });
@@ -52,13 +50,10 @@ Deno.test("S3 and MariaDB: a run can neither commit nor undo anything, when it w
       const deliveries = await Deliveries.begin(deployment, randomOf(10 + i));
       await deliveries.deliver();
       const other = await joinWorkspace(deployment);
-      const paused = startPipeline(deployment.config, { ...point, then: "stop" });
+      await using paused = startPipeline(deployment.config, { ...point, then: "stop" });
       await paused.atPoint;
-      try {
-        assert.equal((await runPipeline(other.config)).state, state);
-      } finally {
-        paused.kill("SIGCONT");
-      }
+      assert.equal((await runPipeline(other.config)).state, state);
+      await paused.resume();
       const ended = await paused.ended;
       assert.equal(ended.code, 75, ended.text);
       assert.equal(summaryOf(ended).error?.code, "lease_lost", ended.text);

@@ -10,6 +10,7 @@ import {
   flagsOf,
   IGNORED_ENVIRONMENT,
   leaveOutEach,
+  MODEL,
   type Permissions,
   remotePermissions,
   type Stage,
@@ -26,7 +27,7 @@ const PASSWORD = "NIGHTLY_MARTS_TEST_PASSWORD";
 let servers: Servers;
 
 Deno.test.beforeAll(async () => void (servers = await Servers.start()));
-Deno.test.afterAll(() => servers[Symbol.asyncDispose]());
+Deno.test.afterAll(() => servers?.[Symbol.asyncDispose]());
 
 /** A deployment whose configuration takes the database's password from the environment. */
 async function createDeployment(): Promise<RemoteDeployment> {
@@ -79,7 +80,7 @@ Deno.test("stages make a night complete with exactly these permissions, and stop
     for (const { kind, value, permissions } of leaveOutEach(table[stage])) {
       await test.step(`${stage} without ${kind} ${value.replace(deployment.folder, "")}`, async () => {
         const result = await runStage(deployment, stage, permissions, flags);
-        const isConfig = value === deployment.config || value === PASSWORD;
+        const isConfig = [deployment.config, PASSWORD, ...MODEL].includes(value);
         assert.equal(result.code, isConfig ? 78 : 77, result.text);
         assert.ok(parseSummary(result).error, result.text);
         const says = saidOf.find(([what]) => what === value)?.[1] ?? `Requires ${kind} access to "${value}`;
@@ -112,7 +113,7 @@ Deno.test("stages name the permission and exit with 77, when the environment is 
   await using deployment = await createDeployment();
   const { folder } = deployment;
   const permissions = [
-    `--allow-read=${folder}`,
+    `--allow-read=${[folder, ...MODEL].join(",")}`,
     `--allow-write=${folder}`,
     "--allow-net",
     "--allow-sys",

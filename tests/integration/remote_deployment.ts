@@ -65,11 +65,12 @@ export async function createRemote(servers: Servers, options: RemoteOptions = {}
     bucket,
     mariadb,
     loadDimensions: (folder) => loadDimensions(mariadb, folder),
-    async deliver(folder) {
+    async deliver(folder, prefix = "sales_data") {
       for (const name of (await listFiles(folder)).sort()) {
-        await bucket.put(`sales_data/${name}`, await Deno.readFile(join(folder, name)));
+        await bucket.put(`${prefix}/${name}`, await Deno.readFile(join(folder, name)));
       }
     },
+    sql: async (...statements) => void await mariadb.sql(...statements),
     async refresh() {
       await bucket.mirror(workspace.store);
       await mirrorDatabase(mariadb, workspace.database);

@@ -20,14 +20,15 @@ import {
 import { dirname, join } from "node:path";
 import pMap from "p-map";
 import { Secret } from "../../lib/secrets/secret.ts";
-import type { S3Config } from "../../lib/store/s3/store.ts";
+import type { S3Config } from "../../lib/store/s3/client.ts";
+import { removeAtEnd, signal } from "../support/ending.ts";
 import { goProgram } from "../support/programs.ts";
 import { freePort } from "./free_port.ts";
 
 /** The server: a version whose builds were seen to work; a newer one has to be tried. */
 export const VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0";
 /** How long the server may take to start; it takes 0.3 s. */
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 const CREDENTIALS = { accessKeyId: "canary-access-key", secretAccessKey: "canary-secret-key" };
 
 /** A bucket as a configuration file has it. */
@@ -198,9 +199,9 @@ export class S3Server implements AsyncDisposable {
   /** Ends the server and deletes its data. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.client.destroy();
-    this.#process.kill("SIGTERM");
+    signal(this.#process, "SIGTERM");
     await this.#process.status;
-    await Deno.remove(this.#folder, { recursive: true });
+    await removeAtEnd(this.#folder);
   }
 
   #access() {

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { removeAtEnd } from "../support/ending.ts";
 import { stringify } from "yaml";
 import { REPOSITORY } from "../support/task.ts";
 import { alertsOf } from "./check_alerts.ts";
@@ -31,7 +32,7 @@ async function tryRules(documents: readonly Document[], ...args: string[]) {
     await Deno.copyFile(join(REPOSITORY, "tests/k8s", SERIES), join(folder, SERIES));
     return await promtool(folder, args);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 

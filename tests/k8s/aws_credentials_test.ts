@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { removeAtEnd } from "../support/ending.ts";
 import { runProgram } from "../support/programs.ts";
 import { REPOSITORY } from "../support/task.ts";
 import { containersOf, nightOf } from "./documents.ts";
@@ -82,7 +83,7 @@ for (const { name, key, env } of CASES) {
         assert.ok(success, text);
         assert.deepEqual([...new Set(keys)], [key]);
       } finally {
-        await Deno.remove(folder, { recursive: true });
+        await removeAtEnd(folder);
       }
     });
   }

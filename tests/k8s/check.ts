@@ -35,6 +35,6 @@ export async function checkAll(documents: readonly Document[]): Promise<string[]
   return [
     ...checks.flatMap((check) => check(documents)),
     ...await checkConfiguration(documents),
-    ...checkAlerts(documents, await Deno.readTextFile(join(REPOSITORY, "README.md"))),
+    ...checkAlerts(documents, await Deno.readTextFile(join(REPOSITORY, "docs", "runbook.md"))),
   ];
 }

@@ -1,8 +1,9 @@
 /**
- * What the alerts tell whoever is called: something, and where the README says more.
+ * What the alerts tell whoever is called: something, and where the runbook says more.
  *
  * @module
  */
+import { anchorOf, parsePage } from "../support/pages.ts";
 import { all, type Document } from "./documents.ts";
 import type { AlertRule } from "./prometheus_rule.ts";
 
@@ -14,21 +15,18 @@ export function alertsOf(documents: readonly Document[]): AlertRule[] {
   return rules.filter((rule) => "alert" in rule);
 }
 
-/** What is wrong with them, given the README's text. */
-export function checkAlerts(documents: readonly Document[], readme: string): string[] {
-  const anchors = new Set([...readme.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading)));
+/** What is wrong with them, given the text of `docs/runbook.md`. */
+export function checkAlerts(documents: readonly Document[], runbook: string): string[] {
+  const { anchors } = parsePage("docs/runbook.md", runbook);
   return alertsOf(documents).flatMap(({ alert, labels = {}, annotations = {} }) => {
     const { summary, description, runbook_url = "" } = annotations;
     const problems: string[] = [];
     if (!summary || !description) problems.push("it does not say what it means");
     if (!["critical", "warning"].includes(labels.severity ?? "")) problems.push("it has no severity");
-    const [, anchor = ""] = /^README\.md#(.+)$/.exec(runbook_url) ?? [];
-    if (!anchors.has(anchor) || anchor !== anchorOf(alert)) problems.push("the README has no section for it");
+    const [, anchor = ""] = /^docs\/runbook\.md#(.+)$/.exec(runbook_url) ?? [];
+    if (!anchors.has(anchor) || anchor !== anchorOf(alert)) {
+      problems.push("docs/runbook.md has no section for it");
+    }
     return problems.map((problem) => `${alert}: ${problem}`);
   });
-}
-
-/** As the sites that show Markdown make them. */
-function anchorOf(heading: string): string {
-  return heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
 }

@@ -4,15 +4,16 @@
  * @module
  */
 import type { IContainer } from "kubernetes-models/v1/Container";
-import project from "../../deno.json" with { type: "json" };
 import { ExitCode } from "../../lib/errors.ts";
 import {
+  fillIn,
+  PERMISSIONS,
   type Permissions,
-  remotePermissions,
   type Stage,
   STAGE_NAMES,
   STAGES,
 } from "../support/permissions.ts";
+import { wordsOf } from "../support/task.ts";
 import { containersOf, cronJobOf, type Document, nightOf, valuesOf } from "./documents.ts";
 
 /** Fields of the CronJob, its Job and its Pod that must have exactly this value. */
@@ -37,7 +38,7 @@ export function checkSchedule(documents: readonly Document[]): string[] {
   if ((cronJob?.startingDeadlineSeconds ?? 0) < 3600) {
     problems.push("startingDeadlineSeconds is less than an hour");
   }
-  // lib/command/command.ts cuts a stop short after 4 s.
+  // lib/command/main.ts cuts a stop short after 4 s.
   if ((pod?.terminationGracePeriodSeconds ?? 0) < 10) {
     problems.push("terminationGracePeriodSeconds is too short");
   }
@@ -97,18 +98,16 @@ export function checkStages(documents: readonly Document[]): string[] {
   return problems;
 }
 
-/** Kinds of permissions by stage, as the tests show that each is needed. */
-const KINDS = remotePermissions(
-  {
-    folder: "",
-    config: "c",
-    store: "s",
-    database: "d",
-    workDir: "w",
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  },
-  { s3: "s3", mysql: "mysql", passwordVariable: "PASSWORD" },
-);
+/** What the places of the table of permissions are in the Pod; its secrets are files beside the configuration. */
+const POD: Parameters<typeof fillIn>[1] = {
+  CONFIG: ["/etc/nightly-marts", "/run/secrets/nightly-marts"],
+  MODEL: ["/app/config/model.jsonc", "/app/tasks/sql"],
+  WORK: ["/work"],
+  node_modules: ["/app/node_modules"],
+  S3: ["$(STORE_HOSTS)"],
+  MYSQL: ["$(DATABASE_HOSTS)"],
+  NAMES: ["ETL_*"],
+};
 
 /** Where the AWS default chain's tokens are (IRSA and Pod Identity). */
 const TOKENS = "/var/run/secrets";
@@ -121,29 +120,34 @@ function checkPermissions(
 ): string[] {
   const problems: string[] = [];
   const given = args.filter((arg) => /^(--allow-|-[A-Za-z])/.test(arg)).map((arg) => arg.split("=")[0] ?? "");
-  const kinds = Object.keys(KINDS[stage]).map((kind) => `--allow-${kind}`);
+  const needed = fillIn(PERMISSIONS.remote[stage], POD);
+  const kinds = Object.keys(needed).map((kind) => `--allow-${kind}`);
   if (given.toSorted().join() !== kinds.toSorted().join()) {
     problems.push(`the permissions have to be of the kinds ${kinds.join(", ")}`);
   }
-  const inProject = project.tasks[stage].split(" ");
+  const inProject = wordsOf(stage);
   problems.push(
     ...given.filter((flag) => !inProject.some((word) => word.split("=")[0] === flag))
       .map((flag) => `deno.json does not allow ${flag}`),
   );
-  const expect = (kind: keyof Permissions, values: readonly string[]) => {
-    const found = valuesOf({ ...container, args }, `--allow-${kind}`);
-    if (found !== null && found.toSorted().join() !== values.toSorted().join()) {
-      problems.push(`--allow-${kind} has to be for ${values.join(", ")}`);
-    }
+  const usesStore = "sys" in needed;
+  // Besides what the table has: the default chain's tokens and variables, and the summary for the kubelet.
+  const besides: Permissions = {
+    read: usesStore ? [TOKENS] : [],
+    write: [TERMINATION_LOG],
+    env: usesStore ? ["AWS_*"] : [],
   };
-  const usesStore = "sys" in KINDS[stage];
-  // What is mounted, and of that nothing but the work dir may be written.
-  expect("read", [...volumeMounts.map(({ mountPath }) => mountPath), ...usesStore ? [TOKENS] : []]);
-  expect("write", ["/work", TERMINATION_LOG]);
-  expect("net", [...usesStore ? ["$(STORE_HOSTS)"] : [], "$(DATABASE_HOSTS)"]);
-  expect("env", [...usesStore ? ["HOME", "AWS_*"] : [], "ETL_*"]);
-  expect("sys", ["osRelease"]);
-  expect("ffi", ["/app/node_modules"]);
+  for (const [kind, values] of Object.entries(needed) as [keyof Permissions, readonly string[]][]) {
+    const expected = [...values, ...besides[kind] ?? []];
+    const found = valuesOf({ ...container, args }, `--allow-${kind}`);
+    if (found !== null && found.toSorted().join() !== expected.toSorted().join()) {
+      problems.push(`--allow-${kind} has to be for ${expected.join(", ")}`);
+    }
+  }
+  const mounted = volumeMounts.map(({ mountPath }) => mountPath);
+  if (mounted.toSorted().join() !== needed.read?.toSorted().join()) {
+    problems.push(`what is mounted has to be ${needed.read?.join(", ")}`);
+  }
   if (given.includes("--allow-env") && !args.includes("--ignore-env")) {
     problems.push("--ignore-env is missing: the AWS SDK looks for variables that it may not read");
   }
@@ -156,7 +160,7 @@ function checkArguments(stage: Stage, container: IContainer): string[] {
   const script = args.indexOf(`tasks/${stage}.ts`);
   if (script < 0) return [`tasks/${stage}.ts is not what it runs`];
   const runtime = args.slice(0, script).filter((arg) => !/^--(allow|deny|ignore)-/.test(arg));
-  const inProject = project.tasks[stage].split(" ").filter((word) => word.startsWith("--v8-flags="));
+  const inProject = wordsOf(stage).filter((word) => word.startsWith("--v8-flags="));
   if (runtime.join() !== inProject.join()) {
     problems.push(`the runtime's flags have to be ${inProject.join(" ") || "none"}`);
   }

@@ -8,6 +8,7 @@ import type { Config } from "../../lib/config/schema.ts";
 import { loadConfig } from "../../lib/config/load.ts";
 import { messageOf } from "../../lib/errors.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
+import { removeAtEnd } from "../support/ending.ts";
 import { all, containersOf, type Document, named, nightOf, podsOf } from "./documents.ts";
 import { selects } from "./check_pods.ts";
 
@@ -45,7 +46,7 @@ async function readConfig(text: string): Promise<Config> {
     }
     return config;
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 

@@ -161,6 +161,11 @@ export const FAULTS: readonly Fault[] = [
     put: (documents) => swap(stage(documents, "upload"), "--allow-read", "--allow-read"),
   },
   {
+    fault: "a stage mounts what it has no use for",
+    says: /move: what is mounted has to be/,
+    put: (documents) => void stage(documents, "move").volumeMounts.push({ name: "work", mountPath: "/more" }),
+  },
+  {
     fault: "a stage may write its configuration",
     says: /move: --allow-write has to be for/,
     put: (documents) =>
@@ -394,10 +399,10 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     fault: "a runbook section that there is not",
-    says: /the README has no section for it/,
+    says: /docs\/runbook\.md has no section for it/,
     put: (documents) =>
       void ((all(documents, "PrometheusRule")[0] as Loose).spec.groups[0].rules[2].annotations.runbook_url =
-        "README.md#elsewhere"),
+        "docs/runbook.md#elsewhere"),
   },
   {
     fault: "an alert without a severity",

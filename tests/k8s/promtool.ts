@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { removeAtEnd } from "../support/ending.ts";
 import { keptProgram, runProgram } from "../support/programs.ts";
 
 /** Runs it in a folder; gives what it says. */
@@ -25,7 +26,7 @@ async function unpack(_folder: string, program: string): Promise<void> {
     await step(folder, "dpkg-deb", ["--extract", archive?.name ?? "", "."]);
     await Deno.copyFile(join(folder, "usr/bin/promtool"), program);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 

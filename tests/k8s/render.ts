@@ -4,6 +4,7 @@
  * @module
  */
 import { join, relative } from "node:path";
+import { removeAtEnd } from "../support/ending.ts";
 import { parse, parseAllDocuments, stringify } from "yaml";
 import { goProgram, runProgram } from "../support/programs.ts";
 import { REPOSITORY } from "../support/task.ts";
@@ -51,7 +52,7 @@ export async function render({ folder, components }: Rendering): Promise<Documen
     await Deno.writeTextFile(file, stringify(kustomization));
     return parseDocuments(await kustomize(overlay));
   } finally {
-    await Deno.remove(root, { recursive: true });
+    await removeAtEnd(root);
   }
 }
 

@@ -8,6 +8,7 @@
  */
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { removeAtEnd } from "../support/ending.ts";
 import { REPOSITORY } from "../support/task.ts";
 import type { Document } from "./documents.ts";
 
@@ -27,7 +28,7 @@ export async function typeProblems(documents: readonly Document[]): Promise<stri
     }).output();
     return problemsByLine(new TextDecoder().decode(stderr), documents.length);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type LogFormat, openLines } from "../../lib/output/lines.ts";
 import { openLog } from "../../lib/output/log.ts";
+import { PersonalFields } from "../../lib/output/personal.ts";
 import type { Position } from "../../lib/output/position.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
 import { NO_TELEMETRY } from "../../lib/telemetry/telemetry.ts";
@@ -44,7 +45,7 @@ const PLACE = { runId: RUN, stage: "move", attempt: 2 };
 
 Deno.test("openLines() writes a record with its properties, when the format is json", async () => {
   const [record] = await records(async (lines) => {
-    const log = await openLog(lines, "info");
+    const log = await openLog(lines, { threshold: "info", personal: new PersonalFields() });
     log.warn("Cannot move {key} yet: {error}, {parts}", {
       key: "a\nb.csv",
       error: new Error("no", { cause: new Error("way") }),
@@ -71,7 +72,7 @@ Deno.test("openLines() writes a record with its properties, when the format is j
 
 Deno.test("openLines() writes failures and summaries as records of the same form, when the format is json", async () => {
   const found = await records((lines) => {
-    lines.writeFailure("one line\nand another");
+    lines.writeError("one line\nand another");
     lines.writeSummary({ state: "failed" });
   });
   assert.deepEqual(found, [
@@ -82,9 +83,9 @@ Deno.test("openLines() writes failures and summaries as records of the same form
 
 Deno.test("openLines() takes a secret out and keeps the syntax, when the secret looks like JSON", async () => {
   const [first, second] = await records(async (lines) => {
-    const log = await openLog(lines, "info");
+    const log = await openLog(lines, { threshold: "info", personal: new PersonalFields() });
     log.error("told by {error}", { error: new Error(`x${CANARY}y`) });
-    lines.writeFailure(`x${CANARY}y`);
+    lines.writeError(`x${CANARY}y`);
   });
   assert.match(JSON.stringify(first), /x\[redacted\]y/);
   assert.match(JSON.stringify(second), /x\[redacted\]y/);
@@ -92,9 +93,9 @@ Deno.test("openLines() takes a secret out and keeps the syntax, when the secret 
 
 Deno.test("openLines() writes what people read, and no summary, when the format is text", async () => {
   const text = await written("text", async (lines) => {
-    const log = await openLog(lines, "info");
+    const log = await openLog(lines, { threshold: "info", personal: new PersonalFields() });
     log.info("Run {runId} is over", { runId: RUN });
-    lines.writeFailure("one line\nand another");
+    lines.writeError("one line\nand another");
     lines.writeSummary({ state: "failed" });
   });
   assert.match(text, /^\S+Z INFO {4}Run 20230401T020000Z-7f3a is over\none line\nand another\n$/);

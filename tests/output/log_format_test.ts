@@ -6,8 +6,10 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { AT_POINT } from "../support/crash_point.ts";
+import { startPipeline } from "../support/crash_process.ts";
 import { STAGE_NAMES, STAGES } from "../support/permissions.ts";
-import { parseSummary, REPOSITORY, runTask, taskCommand, type TaskOptions } from "../support/task.ts";
+import { parseSummary, REPOSITORY, runTask, type TaskOptions } from "../support/task.ts";
 import {
   createWorkspace,
   deliver,
@@ -164,15 +166,13 @@ Deno.test("pipeline ends with a summary, when it is interrupted", async () => {
   await using workspace = await createWorkspace();
   await loadDimensions(workspace, goldenPath("dimensions"));
   await deliver(workspace, goldenPath("night-1/landing"));
-  const process = taskCommand("pipeline", ["--config", workspace.config, "--log-format", "json"]).spawn();
-  const output = process.output();
-  while (await Deno.stat(workspace.workDir).then(() => false, () => true)) {
-    await new Promise((done) => setTimeout(done, 5));
-  }
+  const point = { when: "before", call: "store.get", then: "await signal" } as const;
+  await using process = startPipeline(workspace.config, point, ["--log-format", "json"]);
+  await process.atPoint;
   process.kill("SIGTERM");
-  const { code, stderr } = await output;
-  assert.equal(code, 143);
-  const last = linesOf(new TextDecoder().decode(stderr)).at(-1);
+  const { code, stderr, text } = await process.ended;
+  assert.equal(code, 143, text);
+  const last = linesOf(stderr.replace(`${AT_POINT}\n`, "")).at(-1);
   assert.equal(last?.summary?.error?.code, "interrupted");
 });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type LogFormat, openLines } from "../../lib/output/lines.ts";
 import { type LogThreshold, openLog } from "../../lib/output/log.ts";
+import { PersonalFields } from "../../lib/output/personal.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
 import { NO_TELEMETRY } from "../../lib/telemetry/telemetry.ts";
 import type { Terminal } from "../../lib/output/terminal.ts";
@@ -11,7 +12,8 @@ const CANARY = "5ecret-Canary";
 async function logged(
   write: (log: Awaited<ReturnType<typeof openLog>>) => void,
   threshold: LogThreshold = "debug",
-  format: LogFormat = "text",
+  { format = "text", personal = new PersonalFields() }: { format?: LogFormat; personal?: PersonalFields } =
+    {},
 ) {
   const lines: string[] = [];
   const redactor = new Redactor();
@@ -26,7 +28,7 @@ async function logged(
   };
   const position = { runId: "20230401T020000Z-7f3a", stage: "move", attempt: 2 };
   const options = { format, position, within: NO_TELEMETRY.within, now: () => new Date() };
-  write(await openLog(openLines(terminal, options), threshold));
+  write(await openLog(openLines(terminal, options), { threshold, personal }));
   return lines.join("\n");
 }
 
@@ -36,7 +38,8 @@ for (
       .split(" "),
     ..."sessionToken access_token authorization Cookie credentials x-amz-signature ETL_CONFIG_KEY".split(" "),
     ..."first_name last_name full_name name address phone_number pincode store_manager_name".split(" "),
-    ..."sales_person_first_name sales_person_address".split(" "),
+    ..."sales_person_first_name sales_person_address sales_person_name manager_full_name phone".split(" "),
+    ..."Address billing_address".split(" "),
   ]
 ) {
   Deno.test(`openLog() hides a field by its name, when it is called ${name}`, async () => {
@@ -48,6 +51,42 @@ for (
     assert.match(shown, /it is \[redacted\]/);
   });
 }
+
+Deno.test("openLog() hides a column of the configuration's own dimensions, when it has been told, and a former one still", async () => {
+  const personal = new PersonalFields();
+  const shown = await logged(
+    (log) => {
+      log.info("{loyalty_card}", { loyalty_card: "before" });
+      personal.add(["loyalty_card"]);
+      log.info("{loyalty_card}", { loyalty_card: CANARY });
+      log.info("{owner_loyalty_card} {address}", { owner_loyalty_card: CANARY, address: CANARY });
+    },
+    "debug",
+    { personal },
+  );
+  assert.match(shown, /before\n.*\[redacted\]\n.*\[redacted\] \[redacted\]$/);
+  assert.ok(!shown.includes(CANARY), shown);
+});
+
+/** The pattern of the names that were hidden before they came from the dimensions. */
+const ONCE_HIDDEN =
+  /^((sales_person_|store_manager_|manager_)?(first_|last_|full_)?name|(sales_person_)?(address|pincode)|phone(_number)?)$/i;
+
+Deno.test("PersonalFields hides every name that was hidden before the names came from the dimensions", () => {
+  const parts = ["", "sales_person_", "store_manager_", "manager_", "first_", "last_", "full_"];
+  const ends = ["name", "address", "pincode", "phone", "phone_number", "NAME"];
+  const names = parts.flatMap((a) => parts.flatMap((b) => ends.map((end) => a + b + end)));
+  const once = names.filter((name) => ONCE_HIDDEN.test(name));
+  assert.ok(once.length > 20);
+  assert.deepEqual(once.filter((name) => !new PersonalFields().pattern.test(name)), []);
+});
+
+Deno.test("PersonalFields leaves a field alone, when it only sounds like a person's", () => {
+  const { pattern } = new PersonalFields();
+  for (const name of ["product_name", "fileName", "addresses", "readdress", "key", "telephone", ""]) {
+    assert.ok(!pattern.test(name), name);
+  }
+});
 
 Deno.test("openLog() shows what the pipeline itself says", async () => {
   const fields = {

@@ -18,6 +18,7 @@ const REASONS = ["field_count", "missing_value", "invalid_value", "rule", "unkno
 function largest(): Summary {
   const files = Array.from({ length: 10_000 }, (_, i): FileSummary => ({
     key: `sales_data/${"x".repeat(500)}${i}.csv`,
+    dataset: "sales",
     status: (["accepted", "rejected", "duplicate", "skipped", null] as const)[i % 5]!,
     reason: REASONS[i % REASONS.length]!,
     detail: "y".repeat(500),

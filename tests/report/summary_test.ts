@@ -15,11 +15,13 @@ import {
 } from "../../lib/errors.ts";
 import { type Manifest, newManifest } from "../../lib/run/manifest.ts";
 import { NO_RUN, renderSummary, summarise, summariseFailure } from "../../lib/report/summary.ts";
-import type { SourceFile } from "../../lib/source_file.ts";
+import { shipped } from "../support/model.ts";
+import { type SourceFile, sourceFileSchema } from "../../lib/source_file.ts";
 
 const RUN = "20230401T020000Z-7f3a";
 const EARLIER = "20230331T020000Z-0001";
 
+const { model } = await shipped();
 const CONFIG: Config = configSchema.parse({
   store: { kind: "folder", path: "/data/store" },
   database: { kind: "duckdb", path: "/data/warehouse.duckdb" },
@@ -27,7 +29,7 @@ const CONFIG: Config = configSchema.parse({
 
 /** A manifest of a run with files, changed as given. */
 function manifestOf(changes: Partial<Manifest> = {}): Manifest {
-  const start = { runId: RUN, dryRun: false, config: CONFIG, token: 1, attempt: 1, leftovers: [] };
+  const start = { runId: RUN, dryRun: false, config: CONFIG, model, token: 1, attempt: 1, leftovers: [] };
   return { ...newManifest(start), work: "files", ...changes };
 }
 
@@ -35,9 +37,10 @@ let nextId = 1;
 
 /** A file below the source prefix, changed as given. */
 function fileOf(name: string, changes: Partial<SourceFile> = {}): SourceFile {
-  return {
+  return sourceFileSchema.parse({
     id: nextId++,
     key: `sales_data/${name}`,
+    dataset: "sales",
     etag: "etag",
     sizeBytes: 10,
     lastModified: "2023-04-01T00:00:00Z",
@@ -55,7 +58,7 @@ function fileOf(name: string, changes: Partial<SourceFile> = {}): SourceFile {
     rejects: {},
     rejectsFile: null,
     ...changes,
-  };
+  });
 }
 
 /** One file of each status. */
@@ -128,6 +131,7 @@ Deno.test("summarise() has every promised field of files, rows, marts and stages
   const summary = summarise(manifestOf({ files: oneOfEach(), committed: true, stages, pendingMoves: 4 }));
   assert.deepEqual(JSON.parse(JSON.stringify(summary.files[0])), {
     key: "sales_data/a.csv",
+    dataset: "sales",
     status: "accepted",
     reason: null,
     detail: null,
@@ -197,7 +201,9 @@ Deno.test("summariseFailure() keeps what is known of the run, when it failed bef
 
 /** The text for people as lines without their indentation. */
 function render(manifest: Manifest, config: Config | null = CONFIG): string[] {
-  return renderSummary(summarise(manifest), config).split("\n").map((line) => line.trim());
+  return renderSummary(summarise(manifest), config && { config, model }).split("\n").map((line) =>
+    line.trim()
+  );
 }
 
 Deno.test("renderSummary() says in its first line how the run ended", () => {
@@ -247,7 +253,9 @@ Deno.test("renderSummary() lists files with reasons, counts and destinations, an
 Deno.test("renderSummary() cuts the list of a status, when it is long, and no other", () => {
   const many = Array.from({ length: 1045 }, (_, i) => fileOf(`${i}.csv`));
   const lines = render(
-    manifestOf({ files: [...many, fileOf("z.csv", { status: "rejected", reason: "bad_gzip" })] }),
+    manifestOf({
+      files: [...many, fileOf("z.csv", { status: "rejected", reason: "bad_gzip", detail: "cut off" })],
+    }),
   );
   const listed = lines.filter((line) => line.startsWith("accepted "));
   assert.ok(listed.length < 60, `${listed.length} lines`);
@@ -288,12 +296,18 @@ Deno.test("renderSummary() says where things are, and no secret, when the night 
 
 Deno.test("renderSummary() says what to do, when a run failed", () => {
   const error = new UnavailableError("disk_full", "the disk is full; free some space");
-  const before = renderSummary(summariseFailure(manifestOf({ files: oneOfEach() }), error), CONFIG);
+  const before = renderSummary(summariseFailure(manifestOf({ files: oneOfEach() }), error), {
+    config: CONFIG,
+    model,
+  });
   assert.match(
     before,
     /failed \(exit 75, disk_full\)[^]*the disk is full[^]*Nothing was published[^]*Run again/,
   );
-  const after = renderSummary(summariseFailure(manifestOf({ committed: true }), error), CONFIG);
+  const after = renderSummary(summariseFailure(manifestOf({ committed: true }), error), {
+    config: CONFIG,
+    model,
+  });
   assert.match(after, /The night was committed[^]*Run again/);
   assert.doesNotMatch(after, /Nothing was published/);
 });
@@ -305,13 +319,14 @@ Deno.test("renderSummary() escapes control characters, when a key or a detail ha
       status: "rejected",
       reason: "missing_columns",
       detail: "the header lacks \x1b[31mprice\n",
+      columns: ["\x1b[31mprice\n"],
     }),
     fileOf(nasty.slice(1), { status: "duplicate", reason: "same_content", detail: `the same as ${nasty}` }),
     fileOf("\x1b.csv", { rowsRead: 1, rowsAccepted: 1 }),
     fileOf("\x9b.csv", { status: "skipped", reason: "changed" }),
     fileOf("\x1f.csv", { status: null }),
   ];
-  const text = renderSummary(summarise(manifestOf({ files, committed: true })), CONFIG);
+  const text = renderSummary(summarise(manifestOf({ files, committed: true })), { config: CONFIG, model });
   assert.doesNotMatch(text.replaceAll("\n", ""), /\p{Cc}/u);
   assert.ok(
     !text.split("\n").some((line) => line.trim().startsWith("accepted   sales_data/forged.csv")),

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Database, LeaseLostError, type LeaseOwner } from "../../lib/database/database.ts";
+import type { Database } from "../../lib/database/database.ts";
+import { LeaseLostError } from "../../lib/database/errors.ts";
+import type { LeaseOwner } from "../../lib/database/records.ts";
 import { openDuckdbDatabase } from "../../lib/database/duckdb/database.ts";
 import { InterruptedError, UnavailableError } from "../../lib/errors.ts";
 import { Lease } from "../../lib/run/lease.ts";
+import { end, removeAtEnd } from "../support/ending.ts";
+import { finished, StoppedClock, until } from "../support/waiting.ts";
 
 const ANN: LeaseOwner = { owner: "work dir of ann", holder: "process 11", runId: "20230401T020000Z-0001" };
 const BEN: LeaseOwner = { owner: "work dir of ben", holder: "process 22", runId: "20230401T020000Z-0002" };
@@ -16,6 +20,7 @@ async function openTemporary() {
     workDir: folder,
     resources: { memoryLimit: "256MiB", threads: 1 },
     newId: () => crypto.randomUUID(),
+    monotonic: () => 0,
   });
   await database.prepare();
   let calls = 0;
@@ -31,16 +36,10 @@ async function openTemporary() {
     }),
     calls: () => calls,
     async [Symbol.asyncDispose]() {
-      await database[Symbol.asyncDispose]();
-      await Deno.remove(folder, { recursive: true });
+      await end(() => database[Symbol.asyncDispose]());
+      await removeAtEnd(folder);
     },
   };
-}
-
-/** A clock that stands still until it is moved. */
-function stoppedClock() {
-  let nowMs = 1_000_000;
-  return { monotonic: () => nowMs, advance: (ms: number) => void (nowMs += ms) };
 }
 
 function acquire(
@@ -55,6 +54,31 @@ function acquire(
     signal: new AbortController().signal,
     ...options,
   });
+}
+
+/** Takes the next heartbeat into the test's hands. */
+function holdHeart() {
+  const { setInterval, clearInterval } = globalThis;
+  const hearts = new Map<unknown, { intervalMs: number; beat: () => unknown }>();
+  let last: { intervalMs: number; beat: () => unknown } | undefined;
+  Object.assign(globalThis, {
+    setInterval(beat: () => unknown, intervalMs: number) {
+      // A timer that can be held like any other, and does nothing.
+      const timer = setInterval(() => {}, intervalMs);
+      hearts.set(timer, last = { intervalMs, beat });
+      return timer;
+    },
+    clearInterval(timer: number) {
+      hearts.delete(timer);
+      clearInterval(timer);
+    },
+  });
+  return {
+    intervalMs: () => last?.intervalMs,
+    beat: () => last?.beat(),
+    isBeating: () => hearts.size > 0,
+    [Symbol.dispose]: () => void Object.assign(globalThis, { setInterval, clearInterval }),
+  };
 }
 
 async function held(act: () => Promise<unknown>, by: LeaseOwner): Promise<void> {
@@ -78,24 +102,35 @@ Deno.test("Lease.acquire() says who has the lease since when, when another has i
 Deno.test("Lease.acquire() waits as long as it may, and gets the lease when it is released", async () => {
   await using under = await openTemporary();
   const first = await acquire(under.database, ANN);
-  const start = performance.now();
-  await held(() => acquire(under.database, BEN, { waitSeconds: 0.7 }), ANN);
-  assert.ok(performance.now() - start >= 700, "it did not wait");
+  using clock = new StoppedClock();
+  const patient = { waitSeconds: 60, monotonic: clock.now };
+  const waiting = held(() => acquire(under.database, BEN, patient), ANN);
+  await clock.lookedAt(5, waiting);
+  clock.advance(59_999);
+  await clock.lookedAt(3, waiting);
+  clock.advance(1);
+  await finished("the wait", waiting);
 
-  setTimeout(() => first.release(), 200);
-  using second = await acquire(under.database, BEN, { waitSeconds: 60 });
+  const acquiring = acquire(under.database, BEN, patient);
+  await clock.lookedAt(5, acquiring);
+  await first.release();
+  using second = await finished("the wait for the lease", acquiring);
   assert.ok(second.token > first.token);
 });
 
-Deno.test("Lease.acquire() stops within a second with the signal's reason, when it comes", async () => {
+Deno.test("Lease.acquire() asks no further and stops with the signal's reason, when it comes", async () => {
   await using under = await openTemporary();
   using _lease = await acquire(under.database, ANN);
-  const controller = new AbortController();
+  const controller = new AbortController(), { signal } = controller;
   const reason = new InterruptedError("SIGTERM");
-  const start = performance.now();
-  setTimeout(() => controller.abort(reason), 100);
-  await assert.rejects(acquire(under.database, BEN, { waitSeconds: 60, signal: controller.signal }), reason);
-  assert.ok(performance.now() - start < 1100, "it waited on");
+  using clock = new StoppedClock();
+  const waiting = acquire(under.counted, BEN, { waitSeconds: 60, monotonic: clock.now, signal });
+  const stopped = assert.rejects(waiting, reason);
+  await clock.lookedAt(5, stopped);
+  controller.abort(reason);
+  const asked = under.calls();
+  await finished("what was stopped", stopped);
+  assert.equal(under.calls(), asked, "it waited on");
 });
 
 Deno.test("Lease.resume() goes on with a token, also an expired one, unless another has taken the lease", async () => {
@@ -114,28 +149,28 @@ Deno.test("Lease.resume() goes on with a token, also an expired one, unless anot
 
 Deno.test("hold() asks nobody before the deadline, and the database after it", async () => {
   await using under = await openTemporary();
-  const { monotonic, advance } = stoppedClock();
-  using lease = await acquire(under.counted, ANN, { ttlSeconds: 900, monotonic });
+  using clock = new StoppedClock();
+  using lease = await acquire(under.counted, ANN, { ttlSeconds: 900, monotonic: clock.now });
   const before = under.calls();
-  advance(899_999);
+  clock.advance(899_999);
   await lease.hold("publish");
   assert.equal(under.calls(), before);
-  advance(1);
+  clock.advance(1);
   await lease.hold("publish");
   assert.equal(under.calls(), before + 1);
-  advance(899_999);
+  clock.advance(899_999);
   await lease.hold("publish");
   assert.equal(under.calls(), before + 1, "the renewal did not extend the deadline");
 });
 
 Deno.test("hold() fails for ever, when another has taken the lease", async () => {
   await using under = await openTemporary();
-  const { monotonic, advance } = stoppedClock();
-  using lease = await acquire(under.database, ANN, { monotonic });
+  using clock = new StoppedClock();
+  using lease = await acquire(under.database, ANN, { monotonic: clock.now });
   await under.database.renewLease(lease.token, 0);
   using _taken = await acquire(under.database, BEN);
   await lease.hold("publish");
-  advance(900_000);
+  clock.advance(900_000);
   for (let i = 0; i < 2; i++) {
     await assert.rejects(lease.hold("publish the marts"), (error) => {
       assert.ok(error instanceof LeaseLostError);
@@ -147,7 +182,7 @@ Deno.test("hold() fails for ever, when another has taken the lease", async () =>
 
 Deno.test("hold() counts the deadline from before the renewal was sent", async () => {
   await using under = await openTemporary();
-  const { monotonic, advance } = stoppedClock();
+  using clock = new StoppedClock();
   // A database that answers late: the lease runs from when it was asked, so less of it is left.
   const slow = new Proxy(under.database, {
     get(target, name) {
@@ -155,23 +190,23 @@ Deno.test("hold() counts the deadline from before the renewal was sent", async (
       if (typeof value !== "function") return value;
       return async (...args: unknown[]) => {
         const answer = await value.apply(target, args);
-        if (name === "acquireLease" || name === "renewLease") advance(600_000);
+        if (name === "acquireLease" || name === "renewLease") clock.advance(600_000);
         return answer;
       };
     },
   });
-  using lease = await acquire(slow, ANN, { monotonic });
+  using lease = await acquire(slow, ANN, { monotonic: clock.now });
   await under.database.renewLease(lease.token, 0);
   using _taken = await acquire(under.database, BEN);
-  advance(299_999);
+  clock.advance(299_999);
   await lease.hold("publish");
-  advance(1);
+  clock.advance(1);
   await assert.rejects(lease.hold("publish"), LeaseLostError);
 });
 
 Deno.test("hold() fails with the database's own error, when that cannot be asked after the deadline", async () => {
   await using under = await openTemporary();
-  const { monotonic, advance } = stoppedClock();
+  using clock = new StoppedClock();
   const down = new UnavailableError("database_in_use", "Cannot open the database");
   let isDown = false;
   const database = new Proxy(under.database, {
@@ -181,10 +216,10 @@ Deno.test("hold() fails with the database's own error, when that cannot be asked
       return (...args: unknown[]) => isDown ? Promise.reject(down) : value.apply(target, args);
     },
   });
-  using lease = await acquire(database, ANN, { monotonic });
+  using lease = await acquire(database, ANN, { monotonic: clock.now });
   isDown = true;
   await lease.hold("publish");
-  advance(900_000);
+  clock.advance(900_000);
   await assert.rejects(lease.hold("publish"), down);
   isDown = false;
   await lease.hold("publish");
@@ -193,21 +228,31 @@ Deno.test("hold() fails with the database's own error, when that cannot be asked
 Deno.test("the heartbeat keeps the lease beyond its time to live, until it is disposed of", async () => {
   await using under = await openTemporary();
   {
-    using _lease = await acquire(under.database, ANN, { ttlSeconds: 1 });
-    await new Promise((done) => setTimeout(done, 1700));
+    using heart = holdHeart();
+    using lease = await acquire(under.database, ANN, { ttlSeconds: 900 });
+    assert.equal(heart.intervalMs(), 300_000);
+    await under.database.renewLease(lease.token, 0);
+    await heart.beat();
     await held(() => acquire(under.database, BEN), ANN);
+    assert.ok(heart.isBeating());
+    lease[Symbol.dispose]();
+    assert.ok(!heart.isBeating());
+    // Disposing leaves the lease as it is: it ends by itself.
+    await held(() => acquire(under.database, BEN), ANN);
+    await under.database.renewLease(lease.token, 0);
+    using _next = await acquire(under.database, BEN);
   }
-  // Disposing leaves the lease as it is: it ends by itself.
-  await held(() => acquire(under.database, BEN), ANN);
-  using _next = await acquire(under.database, BEN, { waitSeconds: 5 });
+  using _lease = await acquire(under.counted, BEN, { ttlSeconds: 1 });
+  const before = under.calls();
+  await until("the heart beats by itself", () => under.calls() >= before + 2);
 });
 
 Deno.test("release() gives the lease to whoever asks next, and may be repeated", async () => {
   await using under = await openTemporary();
-  const lease = await acquire(under.database, ANN, { ttlSeconds: 1 });
+  using heart = holdHeart();
+  const lease = await acquire(under.database, ANN);
   for (let i = 0; i < 2; i++) await lease.release();
-  // Nor does a heartbeat take it back.
-  await new Promise((done) => setTimeout(done, 500));
+  assert.ok(!heart.isBeating(), "it would take the lease back");
   using next = await acquire(under.database, BEN);
   await lease.release();
   await held(() => acquire(under.database, ANN), BEN);

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DataError, InterruptedError, UnavailableError } from "../../lib/errors.ts";
 import { newRunId, noteStart, WorkDir } from "../../lib/run/workdir.ts";
+import { killAtEnd, removeAtEnd } from "../support/ending.ts";
 import { REPOSITORY } from "../support/task.ts";
+import { finished, StoppedClock } from "../support/waiting.ts";
 
 /** A path for a work dir, which goes at the end. */
 async function temporaryPath() {
@@ -10,25 +12,28 @@ async function temporaryPath() {
   return {
     path: join(folder, "data", "work"),
     folder,
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+    [Symbol.asyncDispose]: () => removeAtEnd(folder),
   };
 }
 
-function open(path: string, waitSeconds = 0, signal = new AbortController().signal): Promise<WorkDir> {
-  return WorkDir.open(path, { holder: "process 1", waitSeconds, signal });
+function open(path: string, options: Partial<Parameters<typeof WorkDir.open>[1]> = {}): Promise<WorkDir> {
+  const monotonic = () => performance.now();
+  const { signal } = new AbortController();
+  return WorkDir.open(path, { holder: "process 1", waitSeconds: 0, monotonic, signal, ...options });
 }
 
 /** Locks a work dir in a process of its own, says so, and keeps it until it is killed. */
 const HOLDER = `
   import { WorkDir } from ${JSON.stringify(new URL("../../lib/run/workdir.ts", import.meta.url).href)};
   const { signal } = new AbortController();
-  await WorkDir.open(Deno.args[0], { holder: "the other process", waitSeconds: 0, signal });
+  const options = { holder: "the other process", waitSeconds: 0, monotonic: () => 0, signal };
+  await WorkDir.open(Deno.args[0], options);
   console.log("locked");
-  await new Promise((done) => setTimeout(done, 60_000));
+  for await (const _ of Deno.stdin.readable);
 `;
 
-/** Another process that has the work dir. */
-async function lockElsewhere(folder: string, path: string): Promise<Deno.ChildProcess> {
+/** Another process that has the work dir, until it is disposed of. */
+async function lockElsewhere(folder: string, path: string) {
   const script = join(folder, "holder.ts");
   await Deno.writeTextFile(script, HOLDER);
   const args = [
@@ -41,19 +46,11 @@ async function lockElsewhere(folder: string, path: string): Promise<Deno.ChildPr
     script,
     path,
   ];
-  const child = new Deno.Command(Deno.execPath(), { args, cwd: REPOSITORY, stdout: "piped" }).spawn();
+  const child = new Deno.Command(Deno.execPath(), { args, cwd: REPOSITORY, stdin: "piped", stdout: "piped" })
+    .spawn();
   const { value } = await child.stdout.pipeThrough(new TextDecoderStream()).getReader().read();
   assert.equal(value, "locked\n");
-  return child;
-}
-
-async function stop(child: Deno.ChildProcess): Promise<void> {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // It is gone already.
-  }
-  await child.status;
+  return { [Symbol.asyncDispose]: () => killAtEnd(child) };
 }
 
 async function held(act: () => Promise<unknown>, says: RegExp): Promise<void> {
@@ -65,31 +62,40 @@ async function held(act: () => Promise<unknown>, says: RegExp): Promise<void> {
   });
 }
 
-Deno.test("WorkDir.open() refuses, waits or stops while another process has it, and goes on at once when that is killed", async () => {
+Deno.test("WorkDir.open() refuses, waits or stops while another process has it, and goes on when that is killed", async () => {
   await using temporary = await temporaryPath();
   const { folder, path } = temporary;
-  const child = await lockElsewhere(folder, path);
-  try {
-    const names = new RegExp(`${RegExp.escape(path)}.*the other process`);
+  const names = new RegExp(`${RegExp.escape(path)}.*the other process`);
+  {
+    await using other = await lockElsewhere(folder, path);
     await held(() => open(path), names);
 
-    const start = performance.now();
-    await held(() => open(path, 1), names);
-    assert.ok(performance.now() - start >= 1000, "it did not wait");
-
+    using clock = new StoppedClock();
     const controller = new AbortController();
-    const reason = new InterruptedError("SIGTERM");
-    setTimeout(() => controller.abort(reason), 100);
-    await assert.rejects(open(path, 60, controller.signal), reason);
+    const waitSeconds = 60, monotonic = clock.now, { signal } = controller;
+    const waiting = held(() => open(path, { waitSeconds, monotonic }), names);
+    await clock.lookedAt(3, waiting);
+    clock.advance(59_999);
+    await clock.lookedAt(3, waiting);
+    clock.advance(1);
+    await finished("the wait", waiting);
 
-    setTimeout(() => child.kill("SIGKILL"), 200);
-    const killed = performance.now();
-    using workDir = await open(path, 60);
-    assert.ok(performance.now() - killed < 2000, "the lock outlived its process");
+    const reason = new InterruptedError("SIGTERM");
+    const stopped = assert.rejects(open(path, { waitSeconds, monotonic, signal }), reason);
+    await clock.lookedAt(3, stopped);
+    controller.abort(reason);
+    const { looks } = clock;
+    await finished("what was stopped", stopped);
+    assert.equal(clock.looks, looks, "it waited on after the signal");
+
+    const opening = open(path, { waitSeconds, monotonic });
+    await clock.lookedAt(3, opening);
+    await other[Symbol.asyncDispose]();
+    using workDir = await finished("the wait for the lock", opening);
     assert.equal(workDir.path, path);
-  } finally {
-    await stop(child);
   }
+  await (await lockElsewhere(folder, path))[Symbol.asyncDispose]();
+  using _atOnce = await open(path);
 });
 
 Deno.test("WorkDir.open() can be repeated, when the lock was freed", async () => {

@@ -10,11 +10,12 @@ import {
   isVersion,
   LIST_PAGE_SIZE,
   ObjectError,
-  type ObjectProblem,
+  type ObjectFault,
+  type ObjectReason,
   type ObjectStore,
-  type ObjectTrouble,
   type ObjectVersion,
 } from "../../lib/store/store.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
 /** An empty store of its own for one case. */
 export interface StoreUnderTest extends AsyncDisposable {
@@ -58,7 +59,7 @@ export function testObjectStore(kind: string, open: () => Promise<StoreUnderTest
       assert.ok(bytes.equals(await readBytes(store, fromFile!)));
       assert.ok(bytes.equals(await readBytes(store, fromBytes!)));
     } finally {
-      await Deno.remove(file);
+      await removeAtEnd(file);
     }
   });
 
@@ -128,7 +129,7 @@ export function testObjectStore(kind: string, open: () => Promise<StoreUnderTest
         whole++;
       } catch (error) {
         if (!(error instanceof ObjectError)) throw error;
-        assert.equal(error.problem, "changed");
+        assert.equal(error.reason, "changed");
       }
     }
     await writer;
@@ -349,9 +350,9 @@ const ODD_KEYS: readonly (readonly [what: string, key: string])[] = [
   ["a segment of 255 bytes", `${"\u00e9".repeat(127)}x/y`],
 ];
 
-/** Runs `act`, which must fail with an `ObjectError` of this problem; `what` says which case it is. */
+/** Runs `act`, which must fail with an `ObjectError` of this reason; `what` says which case it is. */
 export async function rejects(
-  problem: ObjectProblem,
+  reason: ObjectReason,
   act: () => Promise<unknown>,
   what = "",
 ): Promise<ObjectError> {
@@ -359,10 +360,10 @@ export async function rejects(
     await act();
   } catch (error) {
     assert.ok(error instanceof ObjectError, `${what} failed with ${error}`);
-    assert.equal(error.problem, problem, what);
+    assert.equal(error.reason, reason, what);
     return error;
   }
-  assert.fail(`${what} did not fail with ${problem}`);
+  assert.fail(`${what} did not fail with ${reason}`);
 }
 
 /** Puts a text under a key. */
@@ -386,7 +387,7 @@ export async function read(store: ObjectStore, version: ObjectVersion): Promise<
 export async function listAll(
   store: ObjectStore,
   prefix: string,
-): Promise<(ObjectVersion | ObjectTrouble)[]> {
+): Promise<(ObjectVersion | ObjectFault)[]> {
   return (await Array.fromAsync(store.list(prefix))).flat();
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { signal } from "./ending.ts";
 import { REPOSITORY } from "./task.ts";
 
 /** Attributes by name. */
@@ -94,11 +95,7 @@ export async function startCollector({ silent = false } = {}): Promise<Collector
   };
   const end = read();
   const stop = async () => {
-    try {
-      process.kill(silent ? "SIGKILL" : "SIGTERM");
-    } catch {
-      // It is gone already.
-    }
+    signal(process, silent ? "SIGKILL" : "SIGTERM");
     await end;
     await process.status;
   };
@@ -107,7 +104,8 @@ export async function startCollector({ silent = false } = {}): Promise<Collector
     OTEL_DENO_CONSOLE: "replace",
     OTEL_TRACES_SAMPLER: "parentbased_always_on",
     OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
-    OTEL_EXPORTER_OTLP_TIMEOUT: "500",
+    // What a busy machine has not sent by then is lost.
+    OTEL_EXPORTER_OTLP_TIMEOUT: "60000",
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await first.promise}`,
     OTEL_SERVICE_NAME: "nightly-marts",
   };

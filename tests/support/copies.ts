@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { removeAtEnd } from "./ending.ts";
 import { goldenPath, type Workspace } from "./workspace.ts";
 
 /**
@@ -27,7 +28,7 @@ export async function copyWorkspace(
     database: within(original.database),
     workDir: within(original.workDir),
     config: within(original.config),
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+    [Symbol.asyncDispose]: () => removeAtEnd(folder),
   };
   if (Object.keys(options).length > 0) await writeConfig(copy.config, copy.config, options);
   return copy;

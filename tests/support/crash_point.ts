@@ -15,11 +15,26 @@ export interface CrashPoint {
   /** Which of the matching calls, in the order in which they begin, or with `after` end; from 1, the default. */
   readonly nth?: number;
   /**
-   * What the process does to itself there, default `kill`. `stop`, not with `after`: pauses, while nothing else is under
-   * way and the database's file is closed. `go on`: only says that it is there.
+   * What happens there, default `kill`.
+   *
+   * - `kill in MS`: the call goes on, and the process is killed so many milliseconds later.
+   * - `stop`, not with `after`: the process pauses itself, while nothing else is under way and the database's file is
+   *   closed, until SIGCONT.
+   * - `await signal`: the call goes on when SIGINT or SIGTERM has come. Timers of a second and more that are set from
+   *   then on never come: what ends has not waited for one.
+   * - `hang`: the call never ends. Such timers come at once, and are told as {@linkcode TIMER} lines.
    */
-  readonly then?: "kill" | "stop" | "go on";
+  readonly then?: "kill" | `kill in ${number}` | "stop" | "await signal" | "hang";
 }
+
+/** A process that comes to no point: it differs from the task only in that it waits for the database for ever. */
+export const NO_POINT: CrashPoint = { when: "before", call: "" };
 
 /** The line on stderr that says that the point is reached. */
 export const AT_POINT = "[crash point]";
+
+/** The line on stderr that says that a process which had paused itself goes on. */
+export const RESUMED = "[resumed]";
+
+/** Begins the line on stderr that tells the milliseconds of a timer. */
+export const TIMER = "[timer]";

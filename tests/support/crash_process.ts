@@ -3,9 +3,12 @@
  *
  * @module
  */
-import project from "../../deno.json" with { type: "json" };
-import { AT_POINT, type CrashPoint } from "./crash_point.ts";
-import { parseSummary, REPOSITORY, type Summary, taskCommand, type TaskResult } from "./task.ts";
+import { AT_POINT, type CrashPoint, RESUMED } from "./crash_point.ts";
+import { killAtEnd, signal } from "./ending.ts";
+import { finished } from "./waiting.ts";
+import { parseSummary, REPOSITORY, type Summary, taskCommand, type TaskResult, wordsOf } from "./task.ts";
+
+const RESUME_INTERVAL_MS = 20;
 
 /** How a process ended. */
 export interface Ended extends TaskResult {
@@ -14,19 +17,21 @@ export interface Ended extends TaskResult {
   readonly durationMs: number;
 }
 
-/** A process that has been started. */
-export interface Running {
+/** A process that has been started; its disposal kills it and waits for its end. */
+export interface Running extends AsyncDisposable {
   readonly pid: number;
   /** Resolves when the process is at its crash point; rejects where it ends without having been there. */
   readonly atPoint: Promise<void>;
   readonly ended: Promise<Ended>;
   /** Sends a signal; nothing where the process has ended. */
   kill(signal: Deno.Signal): void;
+  /** Lets a process go on that has paused itself, or is about to. */
+  resume(): Promise<void>;
 }
 
 /** Starts `pipeline --json`; with a point the same by the tests' own entry point. */
-export function startPipeline(config: string, point?: CrashPoint): Running {
-  return start("pipeline", ["--config", config, "--json"], point);
+export function startPipeline(config: string, point?: CrashPoint, flags: readonly string[] = []): Running {
+  return start("pipeline", ["--config", config, "--json", ...flags], point);
 }
 
 /** Starts `replay --json` with these flags. */
@@ -34,30 +39,74 @@ export function startReplay(config: string, flags: readonly string[], point?: Cr
   return start("replay", ["--config", config, "--json", ...flags], point);
 }
 
+/** What became of two runs that were started together. */
+export interface Race {
+  /** The one that got as far as its commit; where its configuration was given. */
+  readonly winner: Ended & { readonly pid: number; readonly index: number };
+  readonly loser: Ended;
+}
+
+/**
+ * Starts two runs together. Whichever gets as far as its commit is paused there until the other has ended, which
+ * therefore has not waited for it.
+ *
+ * @throws {Error} if both get there, or none.
+ */
+export async function raceToCommit(configs: readonly [string, string]): Promise<Race> {
+  const point = { when: "before", call: "database.commit", then: "stop" } as const;
+  await using one = startPipeline(configs[0], point);
+  await using other = startPipeline(configs[1], point);
+  const runs = [one, other];
+  const bothThere = Promise.all(runs.map(({ atPoint }) => atPoint)).then(() => null);
+  const ends = runs.map(({ ended }, i) => ended.then((end) => ({ end, i })));
+  const first = await finished("one of two runs", Promise.any([bothThere, ...ends]));
+  if (first === null) throw new Error("both runs are about to commit");
+  const index = 1 - first.i, winner = runs[index]!;
+  await winner.resume();
+  return { winner: { ...await winner.ended, pid: winner.pid, index }, loser: first.end };
+}
+
 function start(task: "pipeline" | "replay", args: readonly string[], point?: CrashPoint): Running {
   const started = performance.now();
   const process = commandOf(task, args, point).spawn();
-  const reached = Promise.withResolvers<void>();
+  const atPoint = Promise.withResolvers<void>(), resumed = Promise.withResolvers<void>();
   // Not every test waits for it.
-  reached.promise.catch(() => {});
-  let hasEnded = false;
+  for (const { promise } of [atPoint, resumed]) promise.catch(() => {});
   const end = async (): Promise<Ended> => {
-    const [stdout, stderr, { code, signal }] = await Promise.all([
+    const [stdout, stderr, status] = await Promise.all([
       new Response(process.stdout).text(),
-      readAll(process.stderr, AT_POINT, reached.resolve),
+      readAll(process.stderr, { [AT_POINT]: atPoint.resolve, [RESUMED]: resumed.resolve }),
       process.status,
     ]);
-    hasEnded = true;
-    const text = `${task} ended with ${signal ?? code}\n--- stdout\n${stdout}\n--- stderr\n${stderr}`;
-    reached.reject(new Error(`never at ${JSON.stringify(point)}: ${text}`));
-    return { code, signal, stdout, stderr, text, durationMs: performance.now() - started };
+    const text = `${task} ended with ${
+      status.signal ?? status.code
+    }\n--- stdout\n${stdout}\n--- stderr\n${stderr}`;
+    for (const { reject } of [atPoint, resumed]) {
+      reject(new Error(`never at ${JSON.stringify(point)}, or beyond: ${text}`));
+    }
+    return {
+      code: status.code,
+      signal: status.signal,
+      stdout,
+      stderr,
+      text,
+      durationMs: performance.now() - started,
+    };
   };
+  const ended = end();
   return {
     pid: process.pid,
-    atPoint: reached.promise,
-    ended: end(),
-    kill(signal) {
-      if (!hasEnded) process.kill(signal);
+    atPoint: atPoint.promise,
+    ended,
+    kill: (name) => signal(process, name),
+    async resume() {
+      // It may have said that it is there, and not be paused yet: then SIGCONT changes nothing.
+      const timer = setInterval(() => signal(process, "SIGCONT"), RESUME_INTERVAL_MS);
+      await resumed.promise.finally(() => clearInterval(timer));
+    },
+    async [Symbol.asyncDispose]() {
+      await killAtEnd(process);
+      await ended;
     },
   };
 }
@@ -69,7 +118,7 @@ export function summaryOf(ended: Ended): Summary {
 
 function commandOf(task: "pipeline" | "replay", args: readonly string[], point?: CrashPoint): Deno.Command {
   if (!point) return taskCommand(task, args);
-  const flags = project.tasks[task].split(" ").slice(1, -1);
+  const flags = wordsOf(task).slice(0, -1);
   return new Deno.Command(Deno.execPath(), {
     args: [...flags, "--allow-run", "tests/support/killing_pipeline.ts", ...args],
     cwd: REPOSITORY,
@@ -80,16 +129,15 @@ function commandOf(task: "pipeline" | "replay", args: readonly string[], point?:
   });
 }
 
-/** Reads a stream to its end and says when a text has come by. */
+/** Reads a stream to its end and says when texts have come by. */
 async function readAll(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  awaited: string,
-  onSeen: () => void,
+  onSeen: Readonly<Record<string, () => void>>,
 ): Promise<string> {
   let text = "";
   for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
     text += chunk;
-    if (text.includes(awaited)) onSeen();
+    for (const [awaited, say] of Object.entries(onSeen)) if (text.includes(awaited)) say();
   }
   return text;
 }

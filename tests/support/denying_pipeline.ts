@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { main, openStore } from "../../lib/command/command.ts";
+import { main } from "../../lib/command/main.ts";
+import { openStore } from "../../lib/store/open.ts";
 import { ObjectError } from "../../lib/store/store.ts";
 import { pipeline } from "../../tasks/pipeline.ts";
 

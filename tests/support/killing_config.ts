@@ -25,6 +25,6 @@ for (
 }
 for (const name of ["write", "sync", "close", "stat", "tryLock"] as const) watch(Deno.FsFile.prototype, name);
 
-const { mainOf } = await import("../../lib/command/command.ts");
+const { mainOf } = await import("../../lib/command/toolbox.ts");
 const { actions } = await import("../../tasks/config.ts");
 await mainOf({ name: "config", description: "Config that is killed.", actions });

@@ -4,10 +4,11 @@
  * @module
  */
 import process from "node:process";
-import { main } from "../../lib/command/command.ts";
+import { main } from "../../lib/command/main.ts";
 import { ConfigError, UnavailableError } from "../../lib/errors.ts";
 import { openLines } from "../../lib/output/lines.ts";
 import { openLog } from "../../lib/output/log.ts";
+import { PersonalFields } from "../../lib/output/personal.ts";
 import { Redactor } from "../../lib/secrets/redactor.ts";
 import { NO_TELEMETRY } from "../../lib/telemetry/telemetry.ts";
 import { openTerminal } from "../../lib/output/terminal.ts";
@@ -69,7 +70,7 @@ export const LEAKS: Readonly<Record<string, (password: string) => unknown>> = {
       within: NO_TELEMETRY.within,
       now: () => new Date(),
     });
-    const log = await openLog(lines, "debug");
+    const log = await openLog(lines, { threshold: "debug", personal: new PersonalFields() });
     // By their names: this log does not know the value.
     log.debug("connecting as {user} with {password}", { user: "etl", password });
     log.debug("options {options}", { options: { nested: [{ apiKey: password }], authorization: password } });

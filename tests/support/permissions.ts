@@ -1,5 +1,7 @@
 /**
- * What each stage has to be allowed by Deno, and nothing beyond it: the table that the documentation has for people.
+ * What each stage has to be allowed by Deno, and nothing beyond it: the one table that `deno.json`, the Kubernetes
+ * manifests and the documentation are checked against. That each part of it is needed, and all of it enough, is shown by
+ * `tests/tasks/permissions_test.ts` and `tests/integration/permissions_test.ts`.
  *
  * DuckDB reads and writes past these permissions, with what `ffi` loads; it locks itself to the run's folder, and the
  * database's stages to the work dir and the database file.
@@ -26,53 +28,134 @@ export type Stage = keyof typeof STAGES;
 /** The stages in their order. */
 export const STAGE_NAMES = Object.keys(STAGES) as Stage[];
 
+/** What has a row in the table: the stages, and replay, which is none. */
+export type Role = Stage | "replay";
+/** All roles, in the order of the documentation. */
+export const ROLES: readonly Role[] = [...STAGE_NAMES, "replay"];
+
 /** Kinds of permissions, as in `--allow-read`, with the paths, hosts or names of each. */
 export type Permissions = Readonly<
-  Partial<Record<"read" | "write" | "ffi" | "net" | "env" | "sys", readonly string[]>>
+  Partial<Record<"read" | "write" | "net" | "env" | "sys" | "ffi", readonly string[]>>
 >;
 
-/** By stage, what it has to be allowed; and replay, which is none. */
-export type PermissionTable = Readonly<Record<Stage | "replay", Permissions>>;
+/** What each role has to be allowed. */
+export type PermissionTable = Readonly<Record<Role, Permissions>>;
 
-/** Where replays put things back; upload writes there only where a replay was killed after its commit. */
+/** Where replays put things back; upload writes there only if a replay was killed after its commit. */
 export const REPLAYED = "sales_data/replay";
 
-const FFI = [join(REPOSITORY, "node_modules")];
+/** What a value of {@linkcode PERMISSIONS} begins with if it is another one in each deployment. */
+export type Place =
+  /** Paths: the configuration file, the model with its queries, the folder store, the work dir, the program's packages. */
+  | "CONFIG"
+  | "MODEL"
+  | "STORE"
+  | "WORK"
+  | "node_modules"
+  /** The hosts of the bucket and of the database. */
+  | "S3"
+  | "MYSQL"
+  /** The variables that the configuration names in `${…}`. */
+  | "NAMES";
 
-/** A folder as store and a DuckDB file as database, under the default prefixes. */
-export function embeddedPermissions({ config, store, workDir }: Workspace): PermissionTable {
-  const compute = { read: [workDir], write: [workDir], ffi: FFI };
-  const writes = (...prefixes: string[]) => [workDir, ...prefixes.map((prefix) => join(store, prefix))];
-  const read = [config, store, workDir];
-  return {
-    download: { read, write: [workDir], ffi: FFI },
-    validate: compute,
-    "transform-customer": compute,
-    "transform-sales": compute,
+const COMPUTE: Permissions = { read: ["WORK"], write: ["WORK"], ffi: ["node_modules"] };
+/** What all that use the folder store read. */
+const READ = ["CONFIG", "STORE", "WORK"];
+/** What all that use a bucket and a MySQL are allowed. Without HOME the SDK asks the system who runs it. */
+const REMOTE: Permissions = {
+  read: ["CONFIG", "WORK"],
+  write: ["WORK"],
+  net: ["S3", "MYSQL"],
+  env: ["HOME", "NAMES"],
+  sys: ["osRelease"],
+};
+/** Paths of the folder store, under the default prefixes; in `.nightly-marts` a file is written before it gets its place. */
+const inStore = (...paths: string[]) => paths.map((path) => `STORE/${path}`);
+
+/** The table, by kind of deployment. */
+export const PERMISSIONS: Readonly<Record<"embedded" | "remote", PermissionTable>> = {
+  /** A folder as store and a DuckDB file as database. */
+  embedded: {
+    download: { read: [...READ, "MODEL"], write: ["WORK"], ffi: ["node_modules"] },
+    validate: COMPUTE,
+    "transform-customer": COMPUTE,
+    "transform-sales": COMPUTE,
     upload: {
-      read,
-      write: writes(
-        // Where the store writes a file before it gives it its place.
-        ".nightly-marts",
-        "_staging",
-        "_runs",
-        "accepted_sales",
-        "customer_data_mart",
-        "sales_data_mart",
-        "sales_partitioned_data_mart",
-        "sales_data_error",
-        REPLAYED,
-      ),
-      ffi: FFI,
+      read: READ,
+      write: [
+        "WORK",
+        ...inStore(".nightly-marts", "_staging", "_runs", "accepted_sales", "customer_data_mart"),
+        ...inStore("sales_data_mart", "sales_partitioned_data_mart", "sales_data_error", REPLAYED),
+      ],
+      ffi: ["node_modules"],
     },
     move: {
-      read,
-      write: writes(".nightly-marts", "sales_data", "sales_data_processed", "sales_data_error"),
-      ffi: FFI,
+      read: READ,
+      write: [
+        "WORK",
+        ...inStore(".nightly-marts", "sales_data", "sales_data_processed", "sales_data_error"),
+      ],
+      ffi: ["node_modules"],
     },
-    cleanup: { read: [config, workDir], write: [workDir], ffi: FFI },
-    replay: { read, write: writes(".nightly-marts", "_staging", "_runs", REPLAYED), ffi: FFI },
+    cleanup: { read: ["CONFIG", "WORK"], write: ["WORK"], ffi: ["node_modules"] },
+    replay: {
+      read: [...READ, "MODEL"],
+      write: ["WORK", ...inStore(".nightly-marts", "_staging", "_runs", REPLAYED)],
+      ffi: ["node_modules"],
+    },
+  },
+  /**
+   * A bucket and a MySQL, with the bucket's credentials in the configuration. Besides, {@linkcode IGNORED_ENVIRONMENT}:
+   * the SDK looks for some twenty variables, and has to find that they are not set.
+   */
+  remote: {
+    download: { ...REMOTE, read: ["CONFIG", "MODEL", "WORK"], ffi: ["node_modules"] },
+    validate: COMPUTE,
+    "transform-customer": COMPUTE,
+    "transform-sales": COMPUTE,
+    upload: { ...REMOTE, ffi: ["node_modules"] },
+    move: REMOTE,
+    cleanup: { read: ["CONFIG", "WORK"], write: ["WORK"], net: ["MYSQL"], env: ["NAMES"] },
+    replay: { ...REMOTE, read: ["CONFIG", "MODEL", "WORK"], ffi: ["node_modules"] },
+  },
+};
+
+/** Variables that are not allowed count as not set. */
+export const IGNORED_ENVIRONMENT = "--ignore-env";
+
+/** The permissions with a deployment's own values: every place that a value is or begins with becomes what it is there. */
+export function fillIn(
+  permissions: Permissions,
+  places: Readonly<Partial<Record<Place, readonly string[]>>>,
+): Permissions {
+  const fill = (value: string): readonly string[] => {
+    const [place = "", ...rest] = value.split("/");
+    const found = Object.entries(places).find(([name]) => name === place)?.[1];
+    return found?.map((path) => [path, ...rest].join("/")) ?? [value];
   };
+  const kinds = Object.entries(permissions) as [keyof Permissions, readonly string[]][];
+  return Object.fromEntries(kinds.map(([kind, values]) => [kind, values.flatMap(fill)]));
+}
+
+function fillInAll(table: PermissionTable, places: Parameters<typeof fillIn>[1]): PermissionTable {
+  const rows = ROLES.map((role) => [role, fillIn(table[role], places)]);
+  return Object.fromEntries(rows);
+}
+
+/** The shipped model: the file, and the folder of its queries. */
+export const MODEL = [join(REPOSITORY, "config", "model.jsonc"), join(REPOSITORY, "tasks", "sql")];
+
+/** What is the program's own: its packages, and the shipped model. */
+const PROGRAM = { node_modules: [join(REPOSITORY, "node_modules")], MODEL };
+
+/** The permissions in a workspace with a folder as store and a DuckDB file as database. */
+export function embeddedPermissions({ config, store, workDir }: Workspace): PermissionTable {
+  return fillInAll(PERMISSIONS.embedded, {
+    CONFIG: [config],
+    STORE: [store],
+    WORK: [workDir],
+    ...PROGRAM,
+  });
 }
 
 /** Where a bucket and a MySQL are. */
@@ -85,30 +168,30 @@ export interface RemotePlaces {
   readonly passwordVariable: string;
 }
 
-/**
- * A bucket and a MySQL, with the bucket's credentials in the configuration. Besides, {@linkcode IGNORED_ENVIRONMENT}:
- * the SDK looks for some twenty variables, and has to find that they are not set.
- */
-export function remotePermissions({ config, workDir }: Workspace, places: RemotePlaces): PermissionTable {
-  const { s3, mysql, passwordVariable } = places;
-  const files = { read: [config, workDir], write: [workDir] };
-  const compute = { read: [workDir], write: [workDir], ffi: FFI };
-  // Without HOME the SDK asks the system who runs it.
-  const remote = { ...files, net: [s3, mysql], env: ["HOME", passwordVariable], sys: ["osRelease"] };
-  return {
-    download: { ...remote, ffi: FFI },
-    validate: compute,
-    "transform-customer": compute,
-    "transform-sales": compute,
-    upload: { ...remote, ffi: FFI },
-    move: remote,
-    cleanup: { ...files, net: [mysql], env: [passwordVariable] },
-    replay: { ...remote, ffi: FFI },
-  };
+/** The permissions in a workspace whose store is a bucket and whose database is a MySQL. */
+export function remotePermissions(
+  { config, workDir }: Workspace,
+  { s3, mysql, passwordVariable }: RemotePlaces,
+): PermissionTable {
+  return fillInAll(PERMISSIONS.remote, {
+    CONFIG: [config],
+    WORK: [workDir],
+    S3: [s3],
+    MYSQL: [mysql],
+    NAMES: [passwordVariable],
+    ...PROGRAM,
+  });
 }
 
-/** Variables that are not allowed count as not set. */
-export const IGNORED_ENVIRONMENT = "--ignore-env";
+/** The kinds that a role needs in one deployment or the other. */
+export function kindsOf(role: Role): (keyof Permissions)[] {
+  return Object.keys({ ...PERMISSIONS.embedded[role], ...PERMISSIONS.remote[role] }) as (keyof Permissions)[];
+}
+
+/** The permissions in the words of the documentation: `read CONFIG, WORK; write WORK`. */
+export function renderPermissions(permissions: Permissions): string {
+  return Object.entries(permissions).map(([kind, values]) => `${kind} ${values.join(", ")}`).join("; ");
+}
 
 /** The flags that give these permissions. */
 export function flagsOf(permissions: Permissions): string[] {

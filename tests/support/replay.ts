@@ -4,6 +4,7 @@
  * @module
  */
 import { dirname, join } from "node:path";
+import { removeAtEnd } from "./ending.ts";
 import { DIMENSION_TABLES } from "./datasets.ts";
 import { createEmbedded, type Deployment } from "./deployment.ts";
 import { readParquet } from "./duckdb.ts";
@@ -83,7 +84,7 @@ export async function deliverTexts(
     }
     await deployment.deliver(folder);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 
@@ -103,7 +104,7 @@ export async function loadCustomers(
     }
     await deployment.loadDimensions(folder);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 }
 

@@ -3,12 +3,14 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 
 /** What the `--json` summary promises of each file. */
 export interface FileSummary {
   readonly key: string;
+  readonly dataset: string;
   readonly status: "accepted" | "rejected" | "duplicate" | "skipped";
   readonly reason: string | null;
   readonly rowsRead: number;
@@ -26,7 +28,7 @@ export interface Summary {
   readonly recovered: readonly string[];
   readonly files: readonly FileSummary[];
   readonly rows: { readonly read: number; readonly accepted: number; readonly rejected: number };
-  readonly marts: { readonly customer_data_mart: number; readonly sales_data_mart: number };
+  readonly marts: Readonly<Record<string, number>>;
   readonly stages: readonly { readonly name: string; readonly durationMs: number }[];
   readonly pendingMoves?: number;
   readonly dryRun?: boolean;
@@ -49,10 +51,10 @@ export interface TaskOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Instead of all `--allow-…` flags. */
   readonly permissions?: readonly string[];
+  /** The folder of the program that is run: a copy, whose `node_modules` is a link. Left out: the repository. */
+  readonly program?: string;
   /** What {@linkcode runTask} gives the task on standard input; left out: nothing. */
   readonly input?: string | Uint8Array<ArrayBuffer>;
-  /** {@linkcode runTask} kills the task after this many milliseconds, default 60,000. */
-  readonly timeoutMs?: number;
 }
 
 /** The repository's folder, where tasks run; ends in a separator. */
@@ -60,21 +62,33 @@ export const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
 
 /** The names of the tasks that are a script in `tasks/`. */
 export const TASK_NAMES: readonly string[] = Object.entries(project.tasks)
-  .filter(([, command]) => /^deno run .* tasks\/[\w-]+\.ts\b/.test(command)).map(([name]) => name);
+  .filter(([, { command }]) => /^deno run .* tasks\/[\w-]+\.ts\b/.test(command)).map(([name]) => name);
+
+/** The words of a task's command after `deno`, as the shell of `deno task` makes them of it but for variables. */
+export function wordsOf(name: string): string[] {
+  const task = Object.entries(project.tasks).find(([other]) => other === name)?.[1];
+  if (task === undefined) throw new RangeError(`deno.json has no task "${name}"`);
+  const expanded = task.command.replace(
+    /\$\(cat ([\w./]+)\)/g,
+    (_, file) => Deno.readTextFileSync(join(REPOSITORY, file)).trim(),
+  );
+  return expanded.split(/\s+/).slice(1);
+}
+
+/** A task that takes longer hangs, and is killed by {@linkcode runTask}. */
+const HANGING_MS = 600_000;
 
 /** What Deno itself needs of the environment. */
 const KEPT_ENVIRONMENT = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
 
 /** A task as a command that can be spawned, its output piped. */
 export function taskCommand(name: string, args: readonly string[], options: TaskOptions = {}): Deno.Command {
-  const command = Object.entries(project.tasks).find(([task]) => task === name)?.[1];
-  if (command === undefined) throw new RangeError(`deno.json has no task "${name}"`);
   const env: Record<string, string> = { NO_COLOR: "1", ...options.env };
   for (const variable of KEPT_ENVIRONMENT) {
     const value = Deno.env.get(variable);
     if (value !== undefined) env[variable] ??= value;
   }
-  let words = command.split(" ").slice(1);
+  let words = wordsOf(name);
   if (args.includes("--config") || args.includes("--work-dir")) {
     words = words.filter((word) => word !== "--config" && word !== '"$ETL_CONFIG"');
   }
@@ -83,9 +97,14 @@ export function taskCommand(name: string, args: readonly string[], options: Task
     const [run = "", ...rest] = words.filter((word) => !word.startsWith("--allow-"));
     words = [run, ...options.permissions, ...rest];
   }
+  if (options.program) {
+    // Deno goes by where a file really is.
+    const modules = Deno.realPathSync(join(options.program, "node_modules"));
+    words = words.map((word) => word.replace(/^--allow-ffi=.*$/, `--allow-ffi=${modules}`));
+  }
   return new Deno.Command(Deno.execPath(), {
     args: [...words, ...args],
-    cwd: REPOSITORY,
+    cwd: options.program ?? REPOSITORY,
     clearEnv: true,
     env,
     stdin: options.input === undefined ? "null" : "piped",
@@ -101,7 +120,7 @@ export async function runTask(
   options?: TaskOptions,
 ): Promise<TaskResult> {
   const process = taskCommand(name, args, options).spawn();
-  const timer = setTimeout(() => process.kill("SIGKILL"), options?.timeoutMs ?? 60_000);
+  const timer = setTimeout(() => process.kill("SIGKILL"), HANGING_MS);
   // A task that fails early closes it.
   if (options?.input !== undefined) new Blob([options.input]).stream().pipeTo(process.stdin).catch(() => {});
   const { code, stdout, stderr } = await process.output().finally(() => clearTimeout(timer));

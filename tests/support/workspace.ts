@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DIMENSION_TABLES } from "./datasets.ts";
 import { sqlText, withDuckdb } from "./duckdb.ts";
+import { removeAtEnd } from "./ending.ts";
 import { listFiles } from "./tree.ts";
 
 /** Absolute paths of what a test has to itself; everything is deleted at its end. */
@@ -31,7 +32,7 @@ export async function createWorkspace(options: Readonly<Record<string, unknown>>
     database: join(folder, "warehouse.duckdb"),
     workDir: join(folder, "work"),
     config: join(folder, "config.jsonc"),
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+    [Symbol.asyncDispose]: () => removeAtEnd(folder),
   };
   await Deno.mkdir(workspace.store);
   const config = {
@@ -62,11 +63,15 @@ export async function loadDimensions(workspace: Workspace, folder: string): Prom
   });
 }
 
-/** Copies all files below a folder, hidden ones too, into the landing prefix; gives their paths below the folder. */
-export async function deliver(workspace: Workspace, folder: string): Promise<string[]> {
+/** Copies all files below a folder, hidden ones too, into a landing prefix; gives their paths below the folder. */
+export async function deliver(
+  workspace: Workspace,
+  folder: string,
+  prefix = "sales_data",
+): Promise<string[]> {
   const names = await listFiles(folder);
   for (const name of names) {
-    const target = join(workspace.store, "sales_data", name);
+    const target = join(workspace.store, prefix, name);
     await Deno.mkdir(dirname(target), { recursive: true });
     // Written, not copied: a copy would take the mode of the test data along, which may be read-only.
     await Deno.writeFile(target, await Deno.readFile(join(folder, name)));

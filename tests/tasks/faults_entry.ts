@@ -4,7 +4,7 @@
  * @module
  */
 import { dirname, join } from "node:path";
-import { main } from "../../lib/command/command.ts";
+import { main } from "../../lib/command/main.ts";
 import { ConfigError } from "../../lib/errors.ts";
 import { openFolderStore } from "../../lib/store/folder/store.ts";
 import type { ObjectStore } from "../../lib/store/store.ts";

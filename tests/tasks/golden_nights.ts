@@ -182,7 +182,8 @@ async function assertSummary(summary: Summary, number: number): Promise<void> {
   assert.deepEqual({ state, recovered, files, rows, marts }, await readExpectedJson(number, "summary.json"));
 }
 
-async function assertTables(workspace: Workspace, number: number): Promise<void> {
+/** The reporting tables as they stand after a night. */
+export async function assertTables(workspace: Workspace, number: number): Promise<void> {
   for (const [table, columns] of Object.entries(REPORTING_TABLES)) {
     const actual = await readTable(workspace.database, table);
     assert.deepEqual(actual.columns, columns, table);

@@ -6,23 +6,34 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import project from "../../deno.json" with { type: "json" };
 import { CHECKS } from "./golden_nights.ts";
 import { saveWorkspace } from "../support/copies.ts";
 import { startReplay } from "../support/crash_process.ts";
 import {
   embeddedPermissions,
   flagsOf,
+  kindsOf,
   leaveOutEach,
   type LeftOut,
+  PERMISSIONS,
   type Permissions,
-  remotePermissions,
+  renderPermissions,
   REPLAYED,
+  type Role,
+  ROLES,
   type Stage,
   STAGE_NAMES,
   STAGES,
 } from "../support/permissions.ts";
-import { parseSummary, REPOSITORY, runPipeline, runTask, type TaskResult } from "../support/task.ts";
+import {
+  parseSummary,
+  REPOSITORY,
+  runPipeline,
+  runTask,
+  TASK_NAMES,
+  type TaskResult,
+  wordsOf,
+} from "../support/task.ts";
 import { listFiles, readTree } from "../support/tree.ts";
 import {
   createWorkspace,
@@ -39,7 +50,11 @@ function runStage(workspace: Workspace, stage: Stage, permissions: Permissions):
 
 /** The task was stopped for want of the permission, and says which one. */
 function assertStopped(result: TaskResult, { kind, value }: LeftOut, config: string): void {
-  const [exitCode, code] = value === config ? [78, "config_unreadable"] : [77, "access_denied"];
+  const [exitCode, code] = value === config || value.endsWith("/config/model.jsonc")
+    ? [78, "config_unreadable"]
+    : value.endsWith("/tasks/sql")
+    ? [78, "invalid_config"]
+    : [77, "access_denied"];
   assert.equal(result.code, exitCode, result.text);
   assert.equal(parseSummary(result).error?.code, code, result.text);
   assert.ok(result.stderr.includes(`Requires ${kind} access to "${value}`), result.text);
@@ -115,38 +130,60 @@ Deno.test("replay, and upload that finishes one, need exactly these permissions"
   assert.ok((await listFiles(join(workspace.store, REPLAYED))).length > 0);
 });
 
-/** What configurations may name freely: for these kinds a task has to be allowed everything. */
+/** What the tasks of `deno.json` allow of each kind: only the configuration knows the paths, hosts and names. */
 const SCOPES: Readonly<Record<keyof Permissions, string>> = {
-  read: "",
-  write: "",
-  net: "",
-  env: "",
-  sys: "=osRelease",
-  ffi: "=./node_modules",
+  read: "--allow-read",
+  write: "--allow-write",
+  net: "--allow-net",
+  env: "--allow-env",
+  sys: "--allow-sys=osRelease",
+  ffi: "--allow-ffi=./node_modules",
 };
 
-function wordsOf(task: string): string[] {
-  return Object.entries(project.tasks).find(([name]) => name === task)?.[1].split(" ") ?? [];
+Deno.test("deno.json allows each task the kinds of permissions that it needs, and no others", () => {
+  const scopesOf = (kinds: readonly (keyof Permissions)[]) => kinds.map((kind) => SCOPES[kind]);
+  const allowed: Record<string, readonly string[]> = {
+    pipeline: scopesOf([...new Set(STAGE_NAMES.flatMap(kindsOf))]),
+    ...Object.fromEntries(ROLES.map((role) => [role, scopesOf(kindsOf(role))])),
+    config: scopesOf(["read", "write", "env", "ffi"]),
+    // It has a store, a database and a configuration of its own there.
+    demo: flagsOf({
+      read: ["./data", "./tasks/demo", "./tasks/sql"],
+      write: ["./data"],
+      ffi: ["./node_modules"],
+    }),
+  };
+  assert.deepEqual(Object.keys(allowed).sort(), [...TASK_NAMES].sort());
+  for (const task of TASK_NAMES) {
+    const words = wordsOf(task);
+    const flags = words.filter((word) => /^(--allow-|-[A-Za-z])/.test(word));
+    assert.deepEqual(flags.sort(), [...allowed[task] ?? []].sort(), task);
+    assert.ok(words.includes("--no-prompt"), task);
+  }
+});
+
+/** What the security page says of a role's permissions in a deployment. */
+function documentedPermissions(page: string, role: Role, deployment: string): string | undefined {
+  const [, ...sections] = page.split(/^### /m);
+  const section = sections.find((text) => new RegExp(`^(.*, )?\`${role}\`(, .*)?\\n`).test(text));
+  // A line of the list may go on, indented, on the next lines.
+  const lines = section?.replaceAll(/\n +/g, " ").replaceAll("`", "").split("\n") ?? [];
+  const heads = [`- Deno, ${deployment}: `, "- Deno, whatever store and database: "];
+  const line = lines.find((text) => heads.some((head) => text.startsWith(head)));
+  return line?.replace(/^[^:]*: (.*)\.$/, "$1");
 }
 
-Deno.test("deno.json allows each stage the kinds of permissions that it needs, and no others", () => {
-  const workspace = { folder: "", config: "c", store: "s", database: "d", workDir: "w" };
-  const ends = { ...workspace, [Symbol.asyncDispose]: () => Promise.resolve() };
-  const embedded = embeddedPermissions(ends);
-  const remote = remotePermissions(ends, { s3: "s3", mysql: "mysql", passwordVariable: "PASSWORD" });
-  const all = new Set<string>();
-  const assertAllowed = (task: string, allowed: Set<string>) => {
-    const words = wordsOf(task);
-    assert.deepEqual(words.filter((word) => word.startsWith("--allow-")).sort(), [...allowed].sort(), task);
-    assert.ok(words.includes("--no-prompt"), task);
-  };
-  for (const stage of [...STAGE_NAMES, "replay"] as const) {
-    const kinds = Object.keys({ ...embedded[stage], ...remote[stage] }) as (keyof Permissions)[];
-    const allowed = new Set(kinds.map((kind) => `--allow-${kind}${SCOPES[kind]}`));
-    assertAllowed(stage, allowed);
-    for (const flag of stage === "replay" ? [] : allowed) all.add(flag);
+Deno.test("the security page allows each role what the table does, and nothing else", async () => {
+  const page = await Deno.readTextFile(join(REPOSITORY, "docs/security.md"));
+  for (const role of ROLES) {
+    const { embedded, remote } = PERMISSIONS;
+    assert.equal(
+      documentedPermissions(page, role, "folder and DuckDB file"),
+      renderPermissions(embedded[role]),
+      role,
+    );
+    assert.equal(documentedPermissions(page, role, "S3 and MySQL"), renderPermissions(remote[role]), role);
   }
-  assertAllowed("pipeline", all);
 });
 
 Deno.test("tasks write nothing into the program itself, when a configuration names it as work dir", async () => {
@@ -165,7 +202,8 @@ Deno.test("tasks write nothing into the program itself, when a configuration nam
   } finally {
     await Deno.remove(workDir, { recursive: true }).catch(() => {});
   }
-  for (const task of ["pipeline", "replay", "config", ...STAGE_NAMES]) {
+  // The demo may write below data only.
+  for (const task of TASK_NAMES.filter((name) => name !== "demo")) {
     const denied = wordsOf(task).filter((word) => word.startsWith("--deny-"));
     assert.deepEqual(denied, ["--deny-write=./tasks,./lib,./node_modules,./deno.json,./deno.lock"], task);
   }
@@ -174,7 +212,7 @@ Deno.test("tasks write nothing into the program itself, when a configuration nam
 /** Which of the permissions that a process has at first are left when it opens its store. */
 async function rightsWith(parts: object): Promise<string> {
   await using workspace = await createWorkspace({ contract: { rules: {} }, ...parts });
-  const script = `import { main } from "./lib/command/command.ts";
+  const script = `import { main } from "./lib/command/main.ts";
     import { download } from "./tasks/download.ts";
     const names = ["read", "env", "sys", "net"] as const;
     const openStore = () => {

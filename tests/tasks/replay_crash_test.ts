@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import pMap from "p-map";
 import { copyWorkspace, joinWorkspace } from "../support/copies.ts";
-import type { CrashPoint } from "../support/crash_point.ts";
+import { type CrashPoint, NO_POINT } from "../support/crash_point.ts";
 import { startReplay } from "../support/crash_process.ts";
 import type { Deployment } from "../support/deployment.ts";
 import { assertSameOutcome, type Outcome, readNightEnd } from "../support/outcome.ts";
@@ -133,10 +133,10 @@ Deno.test("replay puts everything back once, when two are started together", asy
       await test.step(`in ${where}, ready to wait ${waitSeconds} s`, async () => {
         await using workspace = await copyWorkspace(base, { lease: { waitSeconds } });
         const other = where === "the same work dir" ? workspace : await joinWorkspace(workspace);
-        const ended = await Promise.all([
-          startReplay(workspace.config, flags).ended,
-          startReplay(other.config, BY_REASON.concat("--file", "sales_data/a.csv")).ended,
-        ]);
+        await using one = startReplay(workspace.config, flags, NO_POINT);
+        const less = BY_REASON.concat("--file", "sales_data/a.csv");
+        await using another = startReplay(other.config, less, NO_POINT);
+        const ended = await Promise.all([one.ended, another.ended]);
         const summaries = ended.map(({ stdout }): ReplaySummary => JSON.parse(stdout));
         const texts = ended.map(({ text }) => text).join("\n");
         for (const [i, { code }] of ended.entries()) {
@@ -162,13 +162,10 @@ Deno.test("replay changes nothing, when it wakes after another one has taken its
   await base[Symbol.asyncDispose]();
   const other = await joinWorkspace(workspace);
   const point = { when: "before", call: "database.commit", then: "stop" } as const;
-  const paused = startReplay(workspace.config, flags, point);
+  await using paused = startReplay(workspace.config, flags, point);
   await paused.atPoint;
-  try {
-    assert.deepEqual((await runReplay(other.config, flags)).counts, { rows: 2, files: 1 });
-  } finally {
-    paused.kill("SIGCONT");
-  }
+  assert.deepEqual((await runReplay(other.config, flags)).counts, { rows: 2, files: 1 });
+  await paused.resume();
   const ended = await paused.ended;
   assert.equal(ended.code, 75, ended.text);
   assert.equal(JSON.parse(ended.stdout).error.code, "lease_lost", ended.text);

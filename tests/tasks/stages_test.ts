@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import project from "../../deno.json" with { type: "json" };
 import { assertSameOutcome, readNightEnd } from "../support/outcome.ts";
 import { copyWorkspace } from "../support/copies.ts";
 import { type Stage, STAGE_NAMES, STAGES } from "../support/permissions.ts";
@@ -148,13 +149,42 @@ async function assertStopped(workspace: Workspace, stage: Stage): Promise<void> 
   assert.match(result.stderr, /manifest/);
 }
 
-Deno.test("tasks explain themselves with --help", async () => {
+Deno.test("tasks explain themselves with --help, in the words that deno task lists", async () => {
   assert.ok(STAGE_NAMES.every((stage) => TASK_NAMES.includes(stage)), "deno.json was misread");
   await Promise.all(TASK_NAMES.map(async (task) => {
     const help = await runTask(task, ["--help"]);
     assert.equal(help.code, 0, help.text);
     assert.match(help.stdout, /--help/, help.text);
+    const description = Object.entries(project.tasks).find(([name]) => name === task)?.[1].description;
+    assert.equal(help.stdout.split("\n\n")[1]?.replaceAll("\n", " "), description, help.text);
   }));
+});
+
+Deno.test("deno task gives a task its permissions and what follows its name, and passes SIGTERM on", async () => {
+  await using workspace = await createWorkspace({ lease: { waitSeconds: 60 } });
+  // Held here, so that the task waits for it until the signal comes.
+  await Deno.mkdir(workspace.workDir, { recursive: true });
+  using lock = await Deno.open(join(workspace.workDir, "lock"), { write: true, create: true });
+  await lock.lock(true);
+  const task = new Deno.Command(Deno.execPath(), {
+    args: ["task", "--quiet", "download", "--config", workspace.config, "--json", "--log-level=debug"],
+    cwd: REPOSITORY,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let stderr = "";
+  const read = async () => {
+    for await (const chunk of task.stderr.pipeThrough(new TextDecoderStream())) {
+      stderr += chunk;
+      // It is the last that the task says before it waits, and a permission that it needs is there by then.
+      if (stderr.includes("workDir comes from")) task.kill("SIGTERM");
+    }
+  };
+  const [stdout, { code }] = await Promise.all([new Response(task.stdout).text(), task.status, read()]);
+  assert.equal(code, 143, stderr);
+  assert.equal(JSON.parse(stdout).error.code, "interrupted", stderr);
 });
 
 Deno.test("tasks exit with 64, when a flag is unknown", async () => {

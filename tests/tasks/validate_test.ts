@@ -9,8 +9,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { configSchema } from "../../lib/config/schema.ts";
-import { CORE_COLUMNS } from "../../lib/contract/contract.ts";
+import { SALES_COLUMNS, salesContract, shipped } from "../support/model.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine } from "../../lib/engine/engine.ts";
 import { DataError } from "../../lib/errors.ts";
@@ -19,9 +18,16 @@ import { NO_TELEMETRY } from "../../lib/telemetry/telemetry.ts";
 import { validate } from "../../tasks/validate.ts";
 import { PARQUET_DATASETS } from "../support/datasets.ts";
 import { readParquet } from "../support/duckdb.ts";
-import type { SourceFile } from "../../lib/source_file.ts";
+import {
+  newSourceFile,
+  type SourceFile,
+  sourceFileSchema,
+  withCopies,
+  withLineage,
+} from "../../lib/source_file.ts";
+import { removeAtEnd } from "../support/ending.ts";
 
-const HEADER = `${Object.keys(CORE_COLUMNS)}\n`;
+const HEADER = `${Object.keys(SALES_COLUMNS)}\n`;
 const GOOD = "1,121,apple,2023-03-01,1,1.50,2,3.00\n";
 const UNKNOWN = "9,121,apple,2023-03-01,1,1.50,2,3.00\n";
 
@@ -50,13 +56,18 @@ async function withRun(
     // One thread, so that what DuckDB does only with many rows in each thread needs no more of them.
     const resources = { memoryLimit: "1GiB", threads: 1 };
     await using engine = await openDuckdbEngine({ folder: runFolder, resources });
-    const config = configSchema.parse({
-      store: { kind: "folder", path: "store" },
-      database: { kind: "duckdb", path: "marts.duckdb" },
-      contract,
-    });
+    const { config, model } = await shipped();
+    Object.assign(model.datasets.sales!, { contract: salesContract(contract) });
     const runId = "20230401T020000Z-7f3a";
-    const manifest = newManifest({ runId, dryRun: false, config, token: 1, attempt: 1, leftovers: [] });
+    const manifest = newManifest({
+      runId,
+      dryRun: false,
+      config,
+      model,
+      token: 1,
+      attempt: 1,
+      leftovers: [],
+    });
     manifest.work = "files";
     manifest.dimensions = await writeDimensions(engine, runFolder);
     manifest.files = await writeFiles(runFolder, given);
@@ -82,7 +93,7 @@ async function withRun(
       },
     });
   } finally {
-    await Deno.remove(runFolder, { recursive: true });
+    await removeAtEnd(runFolder);
   }
 }
 
@@ -109,27 +120,16 @@ async function writeFiles(runFolder: string, given: Readonly<Record<string, Give
     Object.entries(given).map(async ([key, what], i): Promise<SourceFile> => {
       const content = typeof what === "string" ? `files/${i + 1}.csv` : null;
       if (content !== null) await Deno.writeFile(join(runFolder, content), Buffer.from(String(what)));
-      return {
-        id: i + 1,
+      const delivery = {
         key,
+        dataset: "sales",
         etag: `etag of ${key}`,
         sizeBytes: 0,
         lastModified: "2023-04-01T00:00:00Z",
-        sha256: createHash("sha256").update(String(what)).digest("hex"),
-        content,
-        original: content,
-        knownContent: false,
-        status: null,
-        reason: null,
-        detail: null,
-        rowsRead: 0,
-        rowsAccepted: 0,
-        rowsRejected: 0,
-        warnings: {},
-        rejects: {},
-        rejectsFile: null,
-        ...(typeof what === "string" ? {} : what),
       };
+      const sha256 = createHash("sha256").update(String(what)).digest("hex");
+      const file = withCopies(newSourceFile(i + 1, delivery), { content, original: content, sha256 });
+      return sourceFileSchema.parse({ ...file, ...(typeof what === "string" ? {} : what) });
     }),
   );
 }
@@ -179,7 +179,7 @@ Deno.test("validate() loads one of several files of the same content, when the f
         assert.deepEqual(fate(run.file("s/b.csv")), ["accepted", null, 2, 2, 0]);
         if (others[0] === "duplicate") assert.match(run.file("s/d.csv").detail ?? "", /s\/a\.csv/);
         const rows = run.manifest.files.reduce((sum, file) => sum + file.rowsAccepted, 0);
-        assert.equal(run.manifest.accepted.rowCount, rows);
+        assert.equal(run.manifest.accepted.sales?.rowCount ?? 0, rows);
       });
     });
   }
@@ -191,11 +191,12 @@ Deno.test("validate() loads every file that a replay has put back, and a deliver
     { "s/a.csv": content, "s/r/1.csv": content, "s/r/2.csv": content, "s/z.csv": content },
     {},
     async (run) => {
-      for (const key of ["s/r/1.csv", "s/r/2.csv"]) run.file(key).newByLineage = true;
+      const { manifest } = run;
+      manifest.files = manifest.files.map((file) => file.key.startsWith("s/r/") ? withLineage(file) : file);
       await run.validate();
       const duplicate = ["duplicate", "same_content", 0, 0, 0], accepted = ["accepted", null, 1, 1, 0];
       assert.deepEqual(run.manifest.files.map(fate), [duplicate, accepted, accepted, duplicate]);
-      assert.equal(run.manifest.accepted.rowCount, 2);
+      assert.equal(run.manifest.accepted.sales?.rowCount ?? 0, 2);
     },
   );
 });
@@ -229,18 +230,20 @@ Deno.test("validate() writes the accepted rows with the promised columns, when f
   };
   await withRun(given, {}, async ({ validate, manifest, runFolder }) => {
     await validate();
-    const { columns, rows } = await readParquet(manifest.accepted.files.map((file) => join(runFolder, file)));
+    const { columns, rows } = await readParquet(
+      (manifest.accepted.sales?.files ?? []).map((file) => join(runFolder, file)),
+    );
     assert.deepEqual(columns, PARQUET_DATASETS.accepted_sales);
     const values = ["1", "121", "apple", "2023-03-01", "1", "1.50", "2", "3.00", null];
     assert.deepEqual(rows.toSorted(), [[...values, "s/a.csv"], [...values, "s/b.csv"]]);
-    assert.equal(manifest.accepted.rowCount, 2);
+    assert.equal(manifest.accepted.sales?.rowCount, 2);
   });
 });
 
 Deno.test("validate() has no dataset and no rejects, when no row is accepted or rejected", async () => {
   await withRun({ "s/a.csv": HEADER, "s/b.csv": "" }, {}, async (run) => {
     await run.validate();
-    assert.deepEqual(run.manifest.accepted, { rowCount: 0, files: [] });
+    assert.deepEqual(run.manifest.accepted, {});
     assert.deepEqual([await run.rejects("s/a.csv"), await run.rejects("s/b.csv")], [null, null]);
   });
 });
@@ -297,7 +300,7 @@ Deno.test("validate() writes the faulty rows only, when a file has too many reje
       rows.map(([line, reason, column]) => `${line} ${reason} ${column}`).toSorted(),
       Array.from({ length: 10 }, (_, i) => `${i + 3} unknown_customer_id customer_id`).toSorted(),
     );
-    assert.equal(run.manifest.accepted.rowCount, 0);
+    assert.equal(run.manifest.accepted.sales?.rowCount ?? 0, 0);
   });
 });
 
@@ -388,12 +391,13 @@ Deno.test("validate() forgets what it found before, when the contract of the run
   await withRun({ "s/a.csv": HEADER + UNKNOWN.repeat(10) + GOOD, "s/b.csv": "x,x\n" }, {}, async (run) => {
     await run.validate();
     assert.deepEqual(fate(run.file("s/a.csv")), ["rejected", "too_many_rejects", 11, 0, 11]);
-    run.manifest.config.contract.maxRejectedShare = 1;
+    run.manifest.model.datasets.sales!.contract.maxRejectedShare = 1;
     await Deno.writeTextFile(join(run.runFolder, "files/2.csv"), HEADER + GOOD);
     await run.validate();
     assert.deepEqual(fate(run.file("s/a.csv")), ["accepted", null, 11, 1, 10]);
     assert.deepEqual(run.file("s/a.csv").rejects, { unknown_customer_id: 10 });
-    const { columns, detail, ...second } = run.file("s/b.csv");
-    assert.deepEqual([columns, detail, second.status, second.rowsAccepted], [undefined, null, "accepted", 1]);
+    const second = run.file("s/b.csv");
+    assert.ok(!("columns" in second));
+    assert.deepEqual([second.detail, second.status, second.rowsAccepted], [null, "accepted", 1]);
   });
 });

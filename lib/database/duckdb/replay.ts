@@ -4,21 +4,17 @@
  * @module
  */
 import { type Duckdb, rowsOf } from "../../duckdb/duckdb.ts";
-import { type LedgerEntry, LINES_PAGE, linesChanged, type RejectedFile, type Replayed } from "../database.ts";
 import { literal } from "../../sql.ts";
-
-/** The tables of replays. `replayed_row` has line 0 for a whole file. */
-export const REPLAY_TABLES: Readonly<Record<string, string>> = {
-  replayed_file: `run_id VARCHAR, number BIGINT, kind VARCHAR, source_run VARCHAR, source_key VARCHAR,
-    landing_key VARCHAR, line_count BIGINT, sha256 VARCHAR`,
-  replayed_row: "source_run VARCHAR, source_key VARCHAR, line BIGINT, run_id VARCHAR",
-};
+import { LINES_PAGE } from "../database.ts";
+import { linesChanged } from "../errors.ts";
+import type { KeyedContent, LedgerEntry, RejectedFile, Replayed } from "../records.ts";
+import { textOrNull } from "./rows.ts";
 
 /**
  * Notes what the replay puts back, within its transaction.
  *
  * @returns Whether something of it has been put back before; then the transaction must not be committed.
- * @throws {DataError} `lines_changed` where the file does not hold the lines that were announced.
+ * @throws {DataError} `lines_changed` if the file does not hold the lines that were announced.
  */
 export async function insertReplayed(db: Duckdb, runId: string, replayed: Replayed): Promise<boolean> {
   const { files, linesFile, lineCount } = replayed;
@@ -31,12 +27,13 @@ export async function insertReplayed(db: Duckdb, runId: string, replayed: Replay
     lineCount: "BIGINT",
     sha256: "VARCHAR",
   };
-  await db.query(`INSERT INTO replayed_file SELECT $2, * FROM (${rowsOf(columns)})`, [
-    JSON.stringify(files),
-    runId,
-  ]);
   await db.query(
-    `INSERT INTO replayed_row
+    `INSERT INTO replayed_file (run_id, number, kind, source_run, source_key, landing_key, line_count, sha256)
+     SELECT $2, * FROM (${rowsOf(columns)})`,
+    [JSON.stringify(files), runId],
+  );
+  await db.query(
+    `INSERT INTO replayed_row (source_run, source_key, line, run_id)
      SELECT f.source_run, f.source_key, l.line, f.run_id
      FROM read_csv(${
       literal(linesFile)
@@ -81,13 +78,14 @@ export async function rejectedFiles(
   return rows.map((row) => ({
     runId: String(row.run_id),
     key: String(row.object_key),
+    dataset: String(row.dataset),
     status: String(row.status) as LedgerEntry["status"],
-    reason: row.reason === null ? null : String(row.reason),
+    reason: textOrNull(row.reason),
     rowsRead: Number(row.rows_read),
     rowsRejected: Number(row.rows_rejected),
     destination: String(row.destination),
     replayedCount: Number(row.line_count),
-    lineageSha256: row.lineage_sha256 === null ? null : String(row.lineage_sha256),
+    lineageSha256: textOrNull(row.lineage_sha256),
   }));
 }
 
@@ -108,10 +106,10 @@ export async function replayedLines(
 /** See `Database.newByLineage`. */
 export async function newByLineage(
   db: Duckdb,
-  objects: readonly { key: string; sha256: string }[],
+  objects: readonly KeyedContent[],
 ): Promise<Set<string>> {
   if (objects.length === 0) return new Set();
-  // A whole file is not new where the one that it is a copy of was accepted after all: an object that a paused process
+  // A whole file is not new if the one that it is a copy of was accepted after all: an object that a paused process
   // put back once more.
   const rows = await db.query(
     `SELECT f.landing_key FROM replayed_file f

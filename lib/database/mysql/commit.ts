@@ -4,82 +4,48 @@
  * @module
  */
 import type { Duckdb } from "../../duckdb/duckdb.ts";
-import {
-  alreadyReplayed,
-  type Commit,
-  LeaseLostError,
-  type LedgerEntry,
-  type MoveOrder,
-} from "../database.ts";
+import { alreadyReplayed, LeaseLostError, totalTooLarge } from "../errors.ts";
+import type { Commit, LedgerEntry, MoveOrder, ReportingTable } from "../records.ts";
 import { BULK_TIMEOUT_MS, type MysqlConnection } from "./connection.ts";
-import { MysqlFault } from "./errors.ts";
-import { stagedTotals, stageTotals } from "./load.ts";
+import { isTooLarge } from "./errors.ts";
+import { requireToken } from "./lease.ts";
+import { stageTotals } from "./load.ts";
 import { insertReplayed, stageLines } from "./replay.ts";
-import { insertRows, keyHash } from "./rows.ts";
-import { type MartName, TOTALS } from "./tables.ts";
-
-/** The server's clock, in UTC. */
-export const NOW = "UTC_TIMESTAMP(6)";
-/** How often a transaction is begun again that another one was in the way of. */
-const TRANSACTION_ATTEMPTS = 3;
-const RETRY_MS = 200;
-/** The server writes the whole transaction to its binary log. */
-const COMMIT_TIMEOUT_MS = 600_000;
-
-/** Runs the work in one transaction; again where others were in the way, rolled back where it throws. */
-export async function transaction<T>(connection: MysqlConnection, work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1;; attempt++) {
-    try {
-      await connection.run("START TRANSACTION");
-      const result = await work();
-      await commitTransaction(connection);
-      return result;
-    } catch (error) {
-      // Fails with the connection only, and with that the transaction is over too.
-      const rollback = () => connection.run("ROLLBACK", [], { timeoutMs: BULK_TIMEOUT_MS });
-      if (connection.isUsable) await rollback().catch(() => {});
-      const isContended = error instanceof MysqlFault && error.kind === "contended";
-      if (!isContended || attempt === TRANSACTION_ATTEMPTS) throw error;
-      await new Promise((done) => setTimeout(done, RETRY_MS * attempt));
-    }
-  }
-}
-
-/** No answer in time is an answer that was lost: whether it happened can only be looked up. */
-async function commitTransaction(connection: MysqlConnection): Promise<void> {
-  try {
-    await connection.run("COMMIT", [], { timeoutMs: COMMIT_TIMEOUT_MS });
-  } catch (error) {
-    if (!(error instanceof MysqlFault) || error.kind !== "timeout") throw error;
-    throw new MysqlFault("lost", error.number, error.symbol);
-  }
-}
+import { insertRows, keyHash, NOW, quoted, quotedList } from "./rows.ts";
+import { transaction } from "./transaction.ts";
 
 /**
  * Commits a run, unless it is committed already.
  *
- * Where an earlier connection's answer to COMMIT was lost, calling it again finds out: the run's row stays locked until
+ * If an earlier connection's answer to COMMIT was lost, calling it again finds out: the run's row stays locked until
  * that transaction has ended one way or the other, and the look-up waits for the lock.
  *
+ * @param name The database's name, for messages.
  * @throws {LeaseLostError}
  */
 export async function commitRun(
   connection: MysqlConnection,
   duckdb: Duckdb,
   commit: Commit,
-): Promise<"committed"> {
-  const { runId, token, replayed } = commit;
+  name: string,
+): Promise<void> {
+  const { runId, token, replayed, incentivePercent: percent } = commit;
   const [run] = await connection.query("SELECT state FROM pipeline_run WHERE run_id = ? FOR UPDATE", [runId]);
-  if (run?.[0] === "committed" || run?.[0] === "published") return "committed";
+  if (run?.[0] === "committed" || run?.[0] === "published") return;
   if (run?.[0] !== "open") throw new LeaseLostError("commit the run");
-  const hasCustomers = await stageTotals(connection, duckdb, "customers_data_mart", commit.customerTotals);
-  const hasSales = await stageTotals(connection, duckdb, "sales_team_data_mart", commit.salesTotals);
+  // By number: with a prefix a long name would be too long for MySQL.
+  const added = commit.totals.filter(({ files }) => files.length > 0)
+    .map((totals, number) => ({ totals, staged: `pipeline_staged_${number}` }));
+  for (const { totals, staged } of added) await stageTotals(connection, duckdb, totals, staged);
   if (replayed) await stageLines(connection, replayed);
   await transaction(connection, async () => {
-    if (hasCustomers) await addTotals(connection, "customers_data_mart", "");
-    if (hasSales) {
-      await addTotals(connection, "sales_team_data_mart", ", incentive");
-      await updateIncentives(connection, commit.incentivePercent);
+    for (const { totals: { table }, staged } of added) {
+      try {
+        await addTotals(connection, table, staged);
+        await updateIncentive(connection, table, staged, percent);
+      } catch (error) {
+        throw isTooLarge(error) ? totalTooLarge(`${table.name} of ${name}`, error) : error;
+      }
     }
     await insertLedger(connection, runId, commit.ledger);
     await insertMoves(connection, runId, commit.moves);
@@ -93,57 +59,72 @@ export async function commitRun(
     );
     if (rowCount !== 1) throw new LeaseLostError("commit the run");
   });
-  return "committed";
 }
 
 /**
- * Locks the lease until the transaction ends, so that nobody takes it meanwhile. Always before the row of a run: two
- * transactions in opposite order would wait for each other.
- */
-export async function requireToken(
-  connection: MysqlConnection,
-  token: number,
-  action: string,
-): Promise<void> {
-  const [lease] = await connection.query("SELECT token FROM pipeline_lease WHERE id = 1 FOR UPDATE");
-  if (Number(lease?.[0]) !== token) throw new LeaseLostError(action);
-}
-
-/**
- * Adds the staged totals, in the order of the key.
+ * Adds the staged totals, in the order of the key: a row that is new is inserted, to one that is there the `add` columns
+ * are added and it takes the `latest` ones.
  *
- * Names the staging table's columns: of the ways to say it, VALUES() is deprecated in MySQL 8 and a row alias unknown
- * to MariaDB.
+ * @param staged The staging table's name.
  */
-async function addTotals(connection: MysqlConnection, mart: MartName, incentive: string): Promise<void> {
-  const staged = stagedTotals(mart);
-  const { columns, key } = TOTALS[mart];
-  const names = Object.keys(columns);
-  const texts = Object.entries(columns).filter(([, type]) => type === "TEXT").map(([name]) => name);
+async function addTotals(
+  connection: MysqlConnection,
+  { name, columns, key, add, latest, incentive }: ReportingTable,
+  staged: string,
+): Promise<void> {
+  const table = quoted(name);
+  const inserted = Object.keys(columns).map(quoted), selected = [...inserted];
+  if (incentive) {
+    inserted.push(quoted(incentive.column));
+    selected.push("0.00");
+  }
+  // Names the staging table's columns: of the ways to say it, VALUES() is deprecated in MySQL 8 and a row alias unknown
+  // to MariaDB.
+  const updates = [
+    ...add.map(quoted).map((column) => `${column} = ${table}.${column} + ${staged}.${column}`),
+    ...latest.map(quoted).map((column) => `${column} = ${staged}.${column}`),
+  ];
   await connection.run(
-    `INSERT INTO ${mart} (${names.join(", ")}${incentive})
-     SELECT ${names.join(", ")}${incentive && ", 0.00"} FROM ${staged} ORDER BY ${key.join(", ")}
-     ON DUPLICATE KEY UPDATE ${texts.map((name) => `${name} = ${staged}.${name}`).join(", ")},
-       total_sales = ${mart}.total_sales + ${staged}.total_sales`,
+    `INSERT INTO ${table} (${inserted.join(", ")})
+     SELECT ${selected.join(", ")} FROM ${staged} ORDER BY ${quotedList(key)}
+     ON DUPLICATE KEY UPDATE ${updates.join(", ")}`,
     [],
     { timeoutMs: BULK_TIMEOUT_MS },
   );
 }
 
-async function updateIncentives(connection: MysqlConnection, incentivePercent: string): Promise<void> {
-  // ROUND of a DECIMAL rounds half away from zero, which is half up where the total is above 0; a product of decimals
-  // is exact up to 65 digits ("Precision Math", MySQL reference manual).
+/**
+ * Works out the incentives anew wherever the staged totals were added: of those rows that have the same `within`, the
+ * ones with the largest total get their percent of it, all of them on a tie, and the others get 0.00; nobody gets any of
+ * a total that is not above 0.
+ *
+ * @param staged The staging table's name.
+ * @param percent Decimal text with at most 4 decimals.
+ */
+async function updateIncentive(
+  connection: MysqlConnection,
+  { name, incentive }: ReportingTable,
+  staged: string,
+  percent: string,
+): Promise<void> {
+  if (incentive === null) return;
+  const table = quoted(name), total = quoted(incentive.of), within = incentive.within.map(quoted);
+  const among = (relation: string) => within.map((column) => `${relation}.${column}`).join(", ");
+  const same = (a: string, b: string) =>
+    within.map((column) => `${a}.${column} = ${b}.${column}`).join(" AND ");
+  // ROUND of a DECIMAL rounds half away from zero, which is half up if the total is above 0; a product of decimals is
+  // exact up to 65 digits ("Precision Math", MySQL reference manual).
   await connection.run(
-    `UPDATE sales_team_data_mart m
+    `UPDATE ${table} m
      JOIN (
-       SELECT b.store_id, b.sales_month, MAX(b.total_sales) AS total
-       FROM (SELECT DISTINCT store_id, sales_month FROM ${stagedTotals("sales_team_data_mart")}) touched
-       JOIN sales_team_data_mart b ON b.store_id = touched.store_id AND b.sales_month = touched.sales_month
-       GROUP BY b.store_id, b.sales_month
-     ) best ON m.store_id = best.store_id AND m.sales_month = best.sales_month
-     SET m.incentive = CASE WHEN m.total_sales = best.total AND m.total_sales > 0
-       THEN ROUND(m.total_sales * CAST(? AS DECIMAL(7,4)) * 0.01, 2) ELSE 0.00 END`,
-    [incentivePercent],
+       SELECT ${among("b")}, MAX(b.${total}) AS ${total}
+       FROM (SELECT DISTINCT ${among("s")} FROM ${staged} s) touched
+       JOIN ${table} b ON ${same("b", "touched")}
+       GROUP BY ${among("b")}
+     ) best ON ${same("m", "best")}
+     SET m.${quoted(incentive.column)} = CASE WHEN m.${total} = best.${total} AND m.${total} > 0
+       THEN ROUND(m.${total} * CAST(? AS DECIMAL(7,4)) * 0.01, 2) ELSE 0.00 END`,
+    [percent],
     { timeoutMs: BULK_TIMEOUT_MS },
   );
 }
@@ -153,28 +134,23 @@ async function insertLedger(
   runId: string,
   ledger: readonly LedgerEntry[],
 ): Promise<void> {
-  const rows = ledger.map((entry) => [
-    runId,
-    keyHash(entry.key),
-    entry.key,
-    entry.etag,
-    entry.sizeBytes,
-    entry.lastModified,
-    entry.sha256,
-    entry.status,
-    entry.reason,
-    entry.rowsRead,
-    entry.rowsAccepted,
-    entry.rowsRejected,
-    entry.destination,
-  ]);
-  await insertRows(
-    connection,
-    `source_file (run_id, key_hash, object_key, etag, size_bytes, last_modified, sha256, status, reason, rows_read,
-       rows_accepted, rows_rejected, destination)`,
-    "(?, UNHEX(?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    rows,
-  );
+  const rows = ledger.map((entry) => ({
+    run_id: runId,
+    key_hash: keyHash(entry.key),
+    object_key: entry.key,
+    dataset: entry.dataset,
+    etag: entry.etag,
+    size_bytes: entry.sizeBytes,
+    last_modified: entry.lastModified,
+    sha256: entry.sha256,
+    status: entry.status,
+    reason: entry.reason,
+    rows_read: entry.rowsRead,
+    rows_accepted: entry.rowsAccepted,
+    rows_rejected: entry.rowsRejected,
+    destination: entry.destination,
+  }));
+  await insertRows(connection, "source_file", rows);
 }
 
 async function insertMoves(
@@ -182,20 +158,15 @@ async function insertMoves(
   runId: string,
   moves: readonly MoveOrder[],
 ): Promise<void> {
-  const rows = moves.map((move) => [
-    runId,
-    move.kind,
-    move.from,
-    move.to,
-    move.etag,
-    move.sizeBytes,
-    move.lastModified,
-    move.localCopy,
-  ]);
-  await insertRows(
-    connection,
-    "pending_move (run_id, kind, from_key, to_key, etag, size_bytes, last_modified, local_copy)",
-    "(?, ?, ?, ?, ?, ?, ?, ?)",
-    rows,
-  );
+  const rows = moves.map((move) => ({
+    run_id: runId,
+    kind: move.kind,
+    from_key: move.from,
+    to_key: move.to,
+    etag: move.etag,
+    size_bytes: move.sizeBytes,
+    last_modified: move.lastModified,
+    local_copy: move.localCopy,
+  }));
+  await insertRows(connection, "pending_move", rows);
 }

@@ -13,15 +13,15 @@ import mysql from "mysql2";
 import type { Secret } from "../../secrets/secret.ts";
 import { faultOf, type MysqlAddress, MysqlFault } from "./errors.ts";
 
-/** A value to be sent; numbers must be whole. */
-export type SqlParameter = string | number | null;
+/** A value to be sent; numbers must be whole. A list becomes the values of `IN (?)`, one of lists those of `VALUES ?`. */
+export type SqlParameter = string | number | null | Uint8Array | readonly SqlParameter[];
 
 /** One row; numbers arrive as text, so that they are exact. Binary columns have to be converted by the query. */
 export type SqlRow = readonly (string | null)[];
 
 /** What a statement that returns no rows did. */
 export interface Outcome {
-  /** Rows that the statement matched, also where it did not change them. */
+  /** Rows that the statement matched, also if it did not change them. */
   readonly rowCount: number;
   /** Warnings that it raised. */
   readonly warningCount: number;
@@ -29,11 +29,11 @@ export interface Outcome {
 
 /** Where to connect, as whom, and how. */
 export interface MysqlTarget extends MysqlAddress {
-  /** Of the account. */
+  /** The account's password. */
   readonly password: Secret;
   /** PEM certificates to trust in place of the built-in ones; `null`: no TLS at all. */
   readonly tls: { readonly ca?: string } | null;
-  /** The server is to refuse changes. */
+  /** Whether the server is to refuse changes. */
   readonly readOnly: boolean;
 }
 
@@ -75,15 +75,22 @@ const SESSION = [
 export class MysqlConnection {
   /** The server's id of this connection. */
   readonly id: number;
+  /** Whether the server refuses changes. */
+  readonly isReadOnly: boolean;
   readonly #driver: mysql.Connection;
   readonly #socket: Socket;
   readonly #signal: AbortSignal | undefined;
   #isUsable = true;
 
-  private constructor(driver: mysql.Connection, socket: Socket, signal: AbortSignal | undefined) {
+  private constructor(
+    driver: mysql.Connection,
+    socket: Socket,
+    { isReadOnly, signal }: { isReadOnly: boolean; signal: AbortSignal | undefined },
+  ) {
     this.#driver = driver;
     this.#socket = socket;
     this.#signal = signal;
+    this.isReadOnly = isReadOnly;
     this.id = driver.threadId;
     // Without a listener a connection that the server closes while it is idle would end the process.
     driver.on("error", () => this.destroy());
@@ -122,7 +129,7 @@ export class MysqlConnection {
         driver.once("connect", () => done(undefined));
         driver.on("error", failed);
       });
-      const connection = new MysqlConnection(driver, socket, signal);
+      const connection = new MysqlConnection(driver, socket, { isReadOnly: target.readOnly, signal });
       for (const statement of SESSION) await connection.run(statement);
       if (target.readOnly) await connection.run("SET SESSION TRANSACTION READ ONLY");
       return connection;
@@ -141,7 +148,7 @@ export class MysqlConnection {
   /**
    * Reads the rows of a query, whole.
    *
-   * @param parameters For each `?`.
+   * @param parameters A value for each `?`.
    */
   async query(sql: string, parameters: readonly SqlParameter[] = []): Promise<SqlRow[]> {
     const answer = await this.#send({ sql, values: [...parameters] }, QUERY_TIMEOUT_MS) as unknown[][];
@@ -173,7 +180,7 @@ export class MysqlConnection {
       const { affectedRows, warningStatus } = answer as mysql.ResultSetHeader;
       return { rowCount: Number(affectedRows), warningCount: warningStatus };
     } finally {
-      // The driver leaves it open where the connection is lost.
+      // The driver leaves it open if the connection is lost.
       source?.destroy();
     }
   }
@@ -252,7 +259,7 @@ export class MysqlConnection {
   }
 }
 
-/** Waits for the work; where that takes too long, or the signal is aborted, ends it and fails. */
+/** Waits for the work; if that takes too long, or the signal is aborted, ends it and throws. */
 async function deadline<T>(
   timeoutMs: number,
   signal: AbortSignal | undefined,

@@ -3,35 +3,32 @@
  *
  * @module
  */
-import type { LedgerEntry, RejectedFile, Replayed } from "../database.ts";
-import { LINES_PAGE, linesChanged } from "../database.ts";
-import { BULK_TIMEOUT_MS, type MysqlConnection, type SqlParameter, type SqlRow } from "./connection.ts";
+import { LINES_PAGE } from "../database.ts";
+import { linesChanged } from "../errors.ts";
+import type { KeyedContent, LedgerEntry, RejectedFile, Replayed } from "../records.ts";
+import { BULK_TIMEOUT_MS, type MysqlConnection } from "./connection.ts";
 import { MysqlFault } from "./errors.ts";
 import { loadFields } from "./load.ts";
-import { insertRows, keyHash } from "./rows.ts";
+import { batches, insertRows, keyHash } from "./rows.ts";
+import { ledgerOf, readOwn } from "./tables.ts";
 
 /** The lines of a replay, in a temporary table of the connection that commits it. */
-const STAGED = "staged_replayed_row";
-const STAGED_COLUMNS = { number: "INT NOT NULL", line: "BIGINT NOT NULL" };
-/** Of the server: "Duplicate entry for key". */
-const DUPLICATE_KEY = 1062;
-
-/** Reads rows of the pipeline's own tables; none where a table that the query names is not there yet. */
-export type Read = (sql: string, parameters: readonly SqlParameter[]) => Promise<SqlRow[]>;
+const STAGED = "pipeline_staged_lines";
 
 /**
  * Fills the staging table; to be called before the transaction, which DDL would end.
  *
- * @throws {DataError} `lines_changed` where the file does not hold the lines that were announced.
+ * @throws {DataError} `lines_changed` if the file does not hold the lines that were announced.
  */
 export async function stageLines(
   connection: MysqlConnection,
   { linesFile, lineCount }: Replayed,
 ): Promise<void> {
-  const columns = Object.entries(STAGED_COLUMNS).map(([name, type]) => `${name} ${type}`).join(", ");
   await connection.run(`DROP TEMPORARY TABLE IF EXISTS ${STAGED}`);
-  await connection.run(`CREATE TEMPORARY TABLE ${STAGED} (${columns}) ENGINE = InnoDB`);
-  await loadFields(connection, { table: STAGED, columns: STAGED_COLUMNS }, linesFile);
+  await connection.run(
+    `CREATE TEMPORARY TABLE ${STAGED} (number INT NOT NULL, line BIGINT NOT NULL) ENGINE = InnoDB`,
+  );
+  await loadFields(connection, { table: STAGED, columns: ["number", "line"], hexColumns: [] }, linesFile);
   const [staged] = await connection.query(`SELECT COUNT(*) FROM ${STAGED}`);
   if (Number(staged?.[0]) !== lineCount) throw linesChanged(linesFile, staged?.[0], lineCount);
 }
@@ -46,25 +43,19 @@ export async function insertReplayed(
   runId: string,
   { files, linesFile, lineCount }: Replayed,
 ): Promise<boolean> {
-  const rows = files.map((file) => [
-    runId,
-    file.number,
-    file.kind,
-    file.runId,
-    keyHash(file.key),
-    file.key,
-    keyHash(file.landingKey),
-    file.landingKey,
-    file.lineCount,
-    file.sha256,
-  ]);
-  await insertRows(
-    connection,
-    `replayed_file (run_id, number, kind, source_run, key_hash, source_key, landing_hash, landing_key, line_count,
-       sha256)`,
-    "(?, ?, ?, ?, UNHEX(?), ?, UNHEX(?), ?, ?, ?)",
-    rows,
-  );
+  const rows = files.map((file) => ({
+    run_id: runId,
+    number: file.number,
+    kind: file.kind,
+    source_run: file.runId,
+    key_hash: keyHash(file.key),
+    source_key: file.key,
+    landing_hash: keyHash(file.landingKey),
+    landing_key: file.landingKey,
+    line_count: file.lineCount,
+    sha256: file.sha256,
+  }));
+  await insertRows(connection, "replayed_file", rows);
   try {
     const { rowCount } = await connection.run(
       `INSERT INTO replayed_row (source_run, key_hash, line, run_id)
@@ -76,36 +67,39 @@ export async function insertReplayed(
     if (rowCount !== lineCount) throw linesChanged(linesFile, rowCount, lineCount);
     return false;
   } catch (error) {
-    if (error instanceof MysqlFault && error.number === DUPLICATE_KEY) return true;
+    if (error instanceof MysqlFault && error.kind === "duplicate_key") return true;
     throw error;
   }
 }
 
 /** See `Database.rejectedFiles`. */
 export async function rejectedFiles(
-  read: Read,
+  connection: MysqlConnection,
   { runId, key }: { runId: string | null; key: string | null },
 ): Promise<RejectedFile[]> {
   const conditions = ["(s.status <> 'accepted' OR s.rows_rejected > 0)"];
-  const parameters: string[] = [];
+  const parameters = [];
   if (runId !== null) {
     conditions.push("s.run_id = ?");
     parameters.push(runId);
   }
   if (key !== null) {
-    conditions.push("s.key_hash = UNHEX(?)");
+    conditions.push("s.key_hash = ?");
     parameters.push(keyHash(key));
   }
   const where = conditions.join(" AND ");
-  const entries = await read(
-    `SELECT s.id, s.run_id, CONVERT(s.object_key USING utf8mb4), s.status, s.reason, s.rows_read, s.rows_rejected,
-       CONVERT(s.destination USING utf8mb4)
-     FROM source_file s JOIN pipeline_run r ON r.run_id = s.run_id WHERE ${where} ORDER BY r.token, s.object_key`,
+  const entries = await readOwn(
+    connection,
+    `SELECT s.id, s.run_id, CONVERT(s.object_key USING utf8mb4), CONVERT(s.dataset USING utf8mb4), s.status,
+       s.reason, s.rows_read, s.rows_rejected, CONVERT(s.destination USING utf8mb4)
+     FROM ${await ledgerOf(connection)} s JOIN pipeline_run r ON r.run_id = s.run_id WHERE ${where}
+     ORDER BY r.token, s.object_key`,
     parameters,
   );
   // By themselves: before the migration, as a dry run may find a database, nothing was replayed yet.
   const replayed = new Map(
-    (await read(
+    (await readOwn(
+      connection,
       `SELECT s.id, COALESCE(SUM(f.line_count), 0), MAX(p.sha256) FROM source_file s
        LEFT JOIN replayed_file f ON f.source_run = s.run_id AND f.key_hash = s.key_hash
        LEFT JOIN replayed_file p ON p.landing_hash = s.key_hash
@@ -113,49 +107,56 @@ export async function rejectedFiles(
       parameters,
     )).map(([id, lineCount, sha256 = null]) => [id, { lineCount: Number(lineCount), sha256 }]),
   );
-  return entries.map(([id, run, key, status, reason = null, rowsRead, rowsRejected, destination]) => ({
+  return entries.map(([id = null, run, key, dataset, status, reason = null, rowsRead, rowsRejected, to]) => ({
     runId: String(run),
     key: String(key),
+    dataset: String(dataset),
     status: String(status) as LedgerEntry["status"],
     reason,
     rowsRead: Number(rowsRead),
     rowsRejected: Number(rowsRejected),
-    destination: String(destination),
-    replayedCount: replayed.get(id ?? null)?.lineCount ?? 0,
-    lineageSha256: replayed.get(id ?? null)?.sha256 ?? null,
+    destination: String(to),
+    replayedCount: replayed.get(id)?.lineCount ?? 0,
+    lineageSha256: replayed.get(id)?.sha256 ?? null,
   }));
 }
 
 /** See `Database.replayedLines`. */
 export async function replayedLines(
-  read: Read,
+  connection: MysqlConnection,
   { runId, key }: { runId: string; key: string },
   after: number,
 ): Promise<number[]> {
-  const rows = await read(
-    `SELECT line FROM replayed_row WHERE source_run = ? AND key_hash = UNHEX(?) AND line > ?
+  const rows = await readOwn(
+    connection,
+    `SELECT line FROM replayed_row WHERE source_run = ? AND key_hash = ? AND line > ?
      ORDER BY line LIMIT ${LINES_PAGE}`,
     [runId, keyHash(key), after],
   );
   return rows.map(([line]) => Number(line));
 }
 
-/** See `Database.newByLineage`; as many objects as one query takes. */
+/** See `Database.newByLineage`. */
 export async function newByLineage(
-  read: Read,
-  objects: readonly { key: string; sha256: string }[],
-): Promise<string[]> {
-  const byHash = new Map(objects.map((object) => [keyHash(object.key), object]));
-  // A whole file is not new where the one that it is a copy of was accepted after all: an object that a paused process
-  // put back once more.
-  const rows = await read(
-    `SELECT LOWER(HEX(f.landing_hash)), f.sha256 FROM replayed_file f
-     WHERE f.landing_hash IN (${[...byHash.keys()].map(() => "UNHEX(?)").join(", ")}) AND NOT EXISTS (
-       SELECT 1 FROM source_file s WHERE s.sha256 = f.sha256
-         AND (s.key_hash = f.landing_hash
-           OR (f.kind = 'file' AND s.key_hash = f.key_hash AND s.status = 'accepted')))`,
-    [...byHash.keys()],
-  );
-  return rows.map(([hash, sha256]) => ({ sha256, object: byHash.get(String(hash)) }))
-    .flatMap(({ sha256, object }) => object && object.sha256 === sha256 ? [object.key] : []);
+  connection: MysqlConnection,
+  objects: readonly KeyedContent[],
+): Promise<Set<string>> {
+  const contents = new Map(objects.map(({ key, sha256 }) => [key, sha256]));
+  const found: string[] = [];
+  for (const keys of batches([...contents.keys()])) {
+    // A whole file is not new if the one that it is a copy of was accepted after all: an object that a paused process
+    // put back once more.
+    const rows = await readOwn(
+      connection,
+      `SELECT CONVERT(f.landing_key USING utf8mb4), f.sha256 FROM replayed_file f
+       WHERE f.landing_hash IN (?) AND NOT EXISTS (
+         SELECT 1 FROM source_file s WHERE s.sha256 = f.sha256
+           AND (s.key_hash = f.landing_hash
+             OR (f.kind = 'file' AND s.key_hash = f.key_hash AND s.status = 'accepted')))`,
+      [keys.map(keyHash)],
+    );
+    const isSame = ([key, sha256]: (typeof rows)[number]) => sha256 === contents.get(String(key));
+    found.push(...rows.filter(isSame).map(([key]) => String(key)));
+  }
+  return new Set(found);
 }

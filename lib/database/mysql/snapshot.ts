@@ -7,98 +7,123 @@
  * @module
  */
 import type { Duckdb } from "../../duckdb/duckdb.ts";
-import { DataError } from "../../errors.ts";
-import { type DimensionName, DIMENSIONS, type Snapshot } from "../database.ts";
-import { type CatalogColumn, requireDimensions } from "../dimensions.ts";
-import type { MysqlConnection } from "./connection.ts";
-import { MysqlFault } from "./errors.ts";
-import { literal } from "../../sql.ts";
+import { identifier, literal } from "../../sql.ts";
+import { type Catalog, type CatalogColumn, idTooLarge, requireDimensions } from "../dimensions.ts";
+import type { Dimension, Dimensions, Snapshot } from "../records.ts";
+import type { MysqlConnection, SqlRow } from "./connection.ts";
+import { quoted } from "./rows.ts";
+import { isMissing } from "./tables.ts";
 
-/** Types that hold whole numbers; an id of another type could be rounded. */
+/** Types that hold whole numbers. */
 const INTEGER_TYPES = ["tinyint", "smallint", "mediumint", "int", "bigint"];
+/** DuckDB's table for one dimension's text. */
+const TEXTS = "dimension";
+
+/** What to take, and where it goes. */
+export interface SnapshotOrder {
+  /** The folder for the files. */
+  readonly folder: string;
+  /** The tables and their columns. */
+  readonly dimensions: Dimensions;
+  /** The database's name, for messages. */
+  readonly name: string;
+}
 
 /**
  * Writes each dimension as `NAME.parquet` into the folder.
  *
  * @param duckdb May write into the folder; spills what does not fit into its memory.
- * @param name Of the database, for messages.
  */
 export async function writeSnapshot(
   connection: MysqlConnection,
   duckdb: Duckdb,
-  folder: string,
-  name: string,
+  { folder, dimensions, name }: SnapshotOrder,
 ): Promise<Snapshot> {
   await connection.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   await connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
-  requireDimensions(name, await readCatalog(connection));
-  const written: Partial<Record<DimensionName, { file: string; rowCount: number }>> = {};
-  for (const table of Object.keys(DIMENSIONS) as DimensionName[]) {
+  requireDimensions(name, await readCatalog(connection, dimensions), dimensions);
+  const written: Record<string, Snapshot[string]> = {};
+  for (const [table, dimension] of Object.entries(dimensions)) {
     const file = `${folder}/${table}.parquet`;
-    written[table] = { file, rowCount: await writeDimension(connection, duckdb, table, file, name) };
+    const rowCount = await readTexts(connection, duckdb, table, dimension);
+    for (const id of dimension.ids) {
+      if (!await fitsBigint(duckdb, id)) throw idTooLarge(`${table}.${id}`, name);
+    }
+    await writeTexts(duckdb, dimension, file);
+    written[table] = { file, rowCount };
   }
   await connection.run("COMMIT");
-  return written as Snapshot;
+  return written;
 }
 
-async function writeDimension(
+/** Reads a dimension into DuckDB; gives the number of rows. */
+async function readTexts(
   connection: MysqlConnection,
   duckdb: Duckdb,
-  table: DimensionName,
-  file: string,
-  name: string,
+  table: string,
+  { ids, text }: Dimension,
 ): Promise<number> {
-  const { ids, text } = DIMENSIONS[table];
   const columns = [...ids, ...text];
   const rows = connection.stream(
-    `SELECT ${columns.map((column) => `CAST(${column} AS CHAR)`).join(", ")} FROM ${table}`,
+    `SELECT ${columns.map((column) => `CAST(${quoted(column)} AS CHAR)`).join(", ")} FROM ${quoted(table)}`,
   );
-  await duckdb.query(`CREATE OR REPLACE TABLE ${table} (${columns.map((c) => `${c} VARCHAR`).join(", ")})`);
-  const rowCount = await duckdb.appendText(table, columns.length, rows as AsyncIterable<(string | null)[][]>);
-  for (const id of ids) {
-    const [unfit] = await duckdb.query(
-      `SELECT 1 FROM ${table} WHERE ${id} IS NOT NULL AND TRY_CAST(${id} AS BIGINT) IS NULL LIMIT 1`,
-    );
-    if (!unfit) continue;
-    throw new DataError(
-      "dimension_key_type",
-      `Cannot read the dimensions: a ${table}.${id} of ${name} does not fit into 64 bits`,
-    );
-  }
-  const selected = [...ids.map((id) => `CAST(${id} AS BIGINT) AS ${id}`), ...text];
   await duckdb.query(
-    `COPY (SELECT ${selected.join(", ")} FROM ${table}) TO ${literal(file)} (FORMAT parquet)`,
+    `CREATE OR REPLACE TABLE ${TEXTS} (${
+      columns.map((column) => `${identifier(column)} VARCHAR`).join(", ")
+    })`,
   );
-  await duckdb.query(`DROP TABLE ${table}`);
-  return rowCount;
+  return await duckdb.appendText(TEXTS, columns.length, rows);
 }
 
-async function readCatalog(connection: MysqlConnection): Promise<Map<string, Map<string, CatalogColumn>>> {
+async function fitsBigint(duckdb: Duckdb, id: string): Promise<boolean> {
+  const column = identifier(id);
+  const [unfit] = await duckdb.query(
+    `SELECT 1 FROM ${TEXTS} WHERE ${column} IS NOT NULL AND TRY_CAST(${column} AS BIGINT) IS NULL LIMIT 1`,
+  );
+  return unfit === undefined;
+}
+
+async function writeTexts(duckdb: Duckdb, { ids, text }: Dimension, file: string): Promise<void> {
+  const selected = [
+    ...ids.map(identifier).map((id) => `CAST(${id} AS BIGINT) AS ${id}`),
+    ...text.map(identifier),
+  ];
+  await duckdb.query(
+    `COPY (SELECT ${selected.join(", ")} FROM ${TEXTS}) TO ${literal(file)} (FORMAT parquet)`,
+  );
+  await duckdb.query(`DROP TABLE ${TEXTS}`);
+}
+
+/** The dimension tables that there are. Their names and those of their columns are as they are asked for. */
+async function readCatalog(connection: MysqlConnection, dimensions: Dimensions): Promise<Catalog> {
+  if (Object.keys(dimensions).length === 0) return new Map();
   const found = await connection.query(
     `SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, NUMERIC_SCALE, COLUMN_TYPE FROM information_schema.COLUMNS
-     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (${Object.keys(DIMENSIONS).map(literal).join(", ")})`,
+     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?)`,
+    [Object.keys(dimensions)],
   );
   const tables = new Map<string, Map<string, CatalogColumn>>();
-  for (const [table, rows] of Map.groupBy(found, ([table]) => String(table))) {
-    const columns = rows.map(([, column, kind, scale, type]): [string, CatalogColumn] => {
-      const isInteger = INTEGER_TYPES.includes(String(kind)) || (kind === "decimal" && scale === "0");
-      return [String(column).toLowerCase(), { type: String(type), isInteger }];
+  for (const [table, { ids, text }] of Object.entries(dimensions)) {
+    let rows = found.filter(([name]) => name === table);
+    if (rows.length === 0) {
+      if (await isMissing(connection, table)) continue;
+      // lower_case_table_names: the server takes any case for a table's name, and shows another.
+      rows = found.filter(([name]) => isSameName(name, table));
+    }
+    const columns = [...ids, ...text].flatMap((column): [string, CatalogColumn][] => {
+      const row = rows.find(([, name]) => isSameName(name, column));
+      return row ? [[column, catalogColumn(row)]] : [];
     });
     tables.set(table, new Map(columns));
-  }
-  for (const table of Object.keys(DIMENSIONS)) {
-    if (!tables.has(table) && !await isMissing(connection, table)) tables.set(table, new Map());
   }
   return tables;
 }
 
-/** The catalogue shows only what the account may read; where it may not, the server says so here. */
-async function isMissing(connection: MysqlConnection, table: string): Promise<boolean> {
-  try {
-    await connection.query(`SELECT 1 FROM ${table} LIMIT 0`);
-    return false;
-  } catch (error) {
-    if (error instanceof MysqlFault && error.kind === "missing_table") return true;
-    throw error;
-  }
+function isSameName(found: string | null | undefined, asked: string): boolean {
+  return String(found).toLowerCase() === asked.toLowerCase();
+}
+
+function catalogColumn([, , kind, scale, type]: SqlRow): CatalogColumn {
+  const isInteger = INTEGER_TYPES.includes(String(kind)) || (kind === "decimal" && scale === "0");
+  return { type: String(type), isInteger };
 }

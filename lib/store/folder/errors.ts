@@ -1,10 +1,10 @@
 /**
- * What can go wrong with a file, in the terms of the store's contract.
+ * The errors of files in the terms of the store's contract.
  *
  * @module
  */
-import { ConfigError, UnavailableError, wrapSystemError } from "../../errors.ts";
-import { ObjectError, type ObjectTrouble } from "../store.ts";
+import { codeOf, ConfigError, UnavailableError, wrapSystemError } from "../../errors.ts";
+import { ObjectError, type ObjectFault } from "../store.ts";
 
 /** What Deno puts in a file's name in place of bytes that are not UTF-8. */
 const REPLACEMENT = "\ufffd";
@@ -28,15 +28,24 @@ export function vanished(key: string): ObjectError {
   return new ObjectError("vanished", key, "it is not there any more");
 }
 
-/** What a listing says of an entry that failed: nothing where it has vanished, unless it only cannot be named. */
-export function* troubleOf(error: unknown, key: string): Generator<ObjectTrouble> {
+/** What a listing says of an entry with an error: nothing if it has vanished, unless only its name cannot be told. */
+export function* faultOf(error: unknown, key: string): Generator<ObjectFault> {
   if (!(error instanceof ObjectError)) throw error;
-  if (error.problem !== "vanished") yield { key, problem: error.problem };
-  else if (key.includes(REPLACEMENT)) yield { key, problem: "unhandled_key" };
+  if (error.reason !== "vanished") yield { key, reason: error.reason };
+  else if (key.includes(REPLACEMENT)) yield { key, reason: "unhandled_key" };
 }
 
-/** What went wrong while reading or deleting, in the terms of the contract. */
-export function readProblem(error: unknown, key: string, root: string): unknown {
+/** Does something with an object that is there, and wraps the error if that fails. */
+export async function reading<T>(key: string, root: string, act: () => T | Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw wrapReadError(error, key, root);
+  }
+}
+
+/** The error for an object that was to be read or deleted, in the terms of the contract. */
+function wrapReadError(error: unknown, key: string, root: string): unknown {
   if (error instanceof ObjectError) return error;
   if (isMissing(error)) return vanished(key);
   if (codeOf(error) === "ENAMETOOLONG") return unhandled(key, "its path is too long");
@@ -48,8 +57,8 @@ export function readProblem(error: unknown, key: string, root: string): unknown 
   return wrapSystemError(error, `Cannot read or delete ${JSON.stringify(key)} in ${root}`);
 }
 
-/** What went wrong while writing, in the terms of the contract. */
-export function writeProblem(error: unknown, key: string, root: string): unknown {
+/** The error for an object that was to be written, in the terms of the contract. */
+export function wrapWriteError(error: unknown, key: string, root: string): unknown {
   if (error instanceof ObjectError) return error;
   const action = `Cannot write ${JSON.stringify(key)} in ${root}`;
   if (codeOf(error) === "EXDEV") {
@@ -69,22 +78,17 @@ export function takenOver(key: string, root: string, cause: unknown): Unavailabl
   );
 }
 
-/** The system's code of a failure, as in `ENOENT`. */
-export function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
-}
-
 /** Whether the path, or a folder in it, is missing. */
 export function isMissing(error: unknown): boolean {
   return codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR";
 }
 
-/** Throws every failure but that of a missing path. */
+/** Throws every error but that of a missing path. */
 export function unlessMissing(error: unknown): void {
   if (!isMissing(error)) throw error;
 }
 
-/** Nothing where the path is missing; throws every other failure. */
+/** Nothing if the path is missing; throws every other error. */
 export function noneIfMissing(error: unknown): [] {
   unlessMissing(error);
   return [];

@@ -1,10 +1,10 @@
 /**
- * The files of the folder store: read and hashed as one version, written so that they survive a power cut.
+ * The files of the folder store, read and hashed as one version.
  *
  * @module
  */
 import { createHash } from "node:crypto";
-import { changed, codeOf, unhandled, unlessMissing } from "./errors.ts";
+import { changed, unhandled, unlessMissing } from "./errors.ts";
 import type { ObjectVersion } from "../store.ts";
 
 /** Bytes that are read at a time. */
@@ -14,7 +14,7 @@ const CHUNK_BYTES = 1024 * 1024;
  * Files up to this size are read and written at once. Handing an operation to another thread costs more than reading so
  * much; only an fsync is always worth it.
  */
-const SMALL_BYTES = 64 * 1024;
+export const SMALL_BYTES = 64 * 1024;
 
 /** Bytes to be written. */
 export interface Content {
@@ -31,7 +31,7 @@ export function contentOf(bytes: Uint8Array): Content {
   return { next: () => Promise.resolve(chunks.pop() ?? null), etag };
 }
 
-/** The bytes of a file as it was when it was opened, hashed as they pass; fails where it changes meanwhile. */
+/** The bytes of a file as it was when it was opened, hashed as they pass; reading fails if the file changes meanwhile. */
 export class FileReader implements Content, Disposable {
   /** The hash of all bytes; empty before they have been read. */
   etag = "";
@@ -84,27 +84,7 @@ export class FileReader implements Content, Disposable {
   }
 }
 
-/**
- * Gives the file a second link, which survives a power cut, when all of it has been read; copies its bytes where no link
- * can be made.
- */
-export async function link(reader: FileReader, path: string, openedMs: number): Promise<Deno.FileInfo> {
-  while (await reader.next());
-  await reader.sync();
-  try {
-    Deno.linkSync(reader.path, path);
-    return reader.info;
-  } catch (error) {
-    // Another file system, or one without links, or somebody else's file.
-    if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EOPNOTSUPP"].includes(String(codeOf(error)))) throw error;
-  }
-  using again = FileReader.open(reader.path, reader.key, openedMs);
-  const info = await fill(path, again);
-  if (again.etag !== reader.etag) throw changed(reader.key);
-  return info;
-}
-
-/** Opens the file that was inspected; `null` where something else, perhaps a symlink, has its path since. */
+/** Opens the file that was inspected; `null` if something else, perhaps a symlink, has its path since. */
 export function openSame(
   path: string,
   key: string,
@@ -123,31 +103,21 @@ export function openSame(
   return null;
 }
 
-/** Writes a new file that survives a power cut. */
-export async function fill(path: string, content: Content): Promise<Deno.FileInfo> {
-  using file = Deno.openSync(path, { write: true, createNew: true });
-  for (let chunk = await content.next(); chunk; chunk = await content.next()) {
-    for (let offset = 0; offset < chunk.length;) {
-      const rest = chunk.subarray(offset);
-      offset += rest.length > SMALL_BYTES ? await file.write(rest) : file.writeSync(rest);
-    }
-  }
-  await file.sync();
-  return file.statSync();
-}
-
-/** Makes the entries of a folder survive a power cut. */
-export async function sync(folder: string): Promise<void> {
-  using file = Deno.openSync(folder);
-  await file.sync();
-}
-
-/** Deletes a file or a folder with all that is in it, where it is there. */
+/** Deletes a file or a folder with all that is in it, if it is there. */
 export async function removeAll(path: string): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch(unlessMissing);
 }
 
-/** What the path is, without following a symlink; `null` where it is missing. */
+/** Deletes the temporary file of a write, if it is there and can be deleted. */
+export async function removeLeftover(path: string): Promise<void> {
+  try {
+    if (lstatOrNull(path)) await removeAll(path);
+  } catch {
+    // The next sweep deletes it. What has to be told is why the write failed.
+  }
+}
+
+/** What is at the path, without following a symlink; `null` if nothing is. */
 export function lstatOrNull(path: string): Deno.FileInfo | null {
   try {
     return Deno.lstatSync(path);
@@ -157,7 +127,7 @@ export function lstatOrNull(path: string): Deno.FileInfo | null {
   }
 }
 
-/** The regular file at the path; `null` where there is nothing or a folder. Refuses everything else. */
+/** The regular file at the path; `null` if there is nothing or a folder. Refuses everything else. */
 export function inspect(path: string, key: string): Deno.FileInfo | null {
   const info = lstatOrNull(path);
   if (!info || info.isDirectory) return null;
@@ -165,7 +135,7 @@ export function inspect(path: string, key: string): Deno.FileInfo | null {
   throw unhandled(key, info.isSymlink ? "it is a symlink, and none is followed" : "it is no regular file");
 }
 
-/** Another one when the file is written to or replaced, as far as the clocks tell. */
+/** A text that changes when the file is written to or replaced, as far as the clocks tell. */
 export function stampOf({ dev, ino, size, mtime, ctime }: Deno.FileInfo): string {
   return [dev, ino, size, Number(mtime), Number(ctime)].join(" ");
 }

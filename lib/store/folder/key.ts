@@ -25,14 +25,14 @@ export function splitKey(root: string, key: string): { folder: string[]; name: s
   return { name: folder.pop()!, folder };
 }
 
-/** The folder that a prefix names, `null` where no key can lie in it, and how the names in there begin. */
+/** The folder that a prefix names, `null` if no key can lie in it, and how the names in there begin. */
 export function splitPrefix(prefix: string): { parts: string[] | null; start: string } {
   const end = prefix.lastIndexOf("/");
   const parts = end < 0 ? [] : prefix.slice(0, end).split("/");
   return { parts: faultIn(parts) ? null : parts, start: prefix.slice(end + 1) };
 }
 
-/** Why no key can have these parts, in words; `null` where one can. */
+/** Why no key can have these parts, in words; `null` if one can. */
 export function faultIn(parts: readonly string[]): string | null {
   if (parts[0] === PRIVATE_FOLDER) return `${PRIVATE_FOLDER} is the store's own folder`;
   for (const part of parts) {

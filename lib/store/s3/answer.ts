@@ -3,16 +3,33 @@
  *
  * @module
  */
+import type { Readable } from "node:stream";
 import type { ObjectVersion } from "../store.ts";
 
 /** What answers say of an object. */
 export interface ObjectAnswer {
-  /** In quotes. */
+  /** Its etag, in quotes. */
   readonly ETag?: string | undefined;
-  /** Bytes. */
+  /** Its size in bytes. */
   readonly ContentLength?: number | undefined;
   /** When it was written. */
   readonly LastModified?: Date | undefined;
+}
+
+/** A page of a listing. */
+export interface ListedPage {
+  /** Left out if there is nothing under the prefix. */
+  readonly Contents?: readonly ListedAnswer[] | undefined;
+  /** How the server has encoded its keys; left out: not at all. */
+  readonly EncodingType?: string | undefined;
+}
+
+/** What a listing says of an object. */
+export interface ListedAnswer extends Pick<ObjectAnswer, "ETag" | "LastModified"> {
+  /** Its key, encoded if the page says so. */
+  readonly Key?: string | undefined;
+  /** Its size in bytes. */
+  readonly Size?: number | undefined;
 }
 
 /** The version that an answer describes. */
@@ -31,19 +48,19 @@ export function etagOf(etag: string | undefined): string {
   return unquoted(etag);
 }
 
-/** What describes an object besides its bytes, of what a HEAD says. */
+/** What a HEAD says of an object that its writer has said. */
 export interface Description {
   /** How long others may keep it. */
   readonly CacheControl?: string | undefined;
   /** What a browser does with it. */
   readonly ContentDisposition?: string | undefined;
-  /** As `gzip`. */
+  /** How its bytes are packed, as in `gzip`. */
   readonly ContentEncoding?: string | undefined;
-  /** As `en`. */
+  /** The language of its text, as in `en`. */
   readonly ContentLanguage?: string | undefined;
-  /** As `text/csv`. */
+  /** What its bytes are, as in `text/csv`. */
   readonly ContentType?: string | undefined;
-  /** The writer's own. */
+  /** The writer's own fields. */
   readonly Metadata?: Record<string, string> | undefined;
 }
 
@@ -53,10 +70,18 @@ export function descriptionOf(head: Description): Description {
   return { CacheControl, ContentDisposition, ContentEncoding, ContentLanguage, ContentType, Metadata };
 }
 
-/** The failure of one key among many, as if it were an answer of its own. */
-export function answerOf(
-  { Code = "", Message = "" }: { readonly Code?: string | undefined; readonly Message?: string | undefined },
-): Error {
+/** What was wrong with one key among many. */
+export interface KeyAnswer {
+  /** The whole key. */
+  readonly Key?: string | undefined;
+  /** What is wrong, as the name of an error. */
+  readonly Code?: string | undefined;
+  /** The same for people. */
+  readonly Message?: string | undefined;
+}
+
+/** The error for one key among many, as if it had come alone. */
+export function errorOf({ Code = "", Message = "" }: KeyAnswer): Error {
   return Object.assign(new Error(Message), { name: Code, $metadata: { httpStatusCode: 400 } });
 }
 
@@ -70,17 +95,29 @@ export function unquoted(etag: string): string {
   return etag.replace(/^"(.*)"$/s, "$1");
 }
 
+/** What tells whether an etag is a checksum. */
+export interface EtagAnswer {
+  /** The object's etag, in quotes. */
+  readonly ETag?: string | undefined;
+  /** How the object is encrypted; left out: by the server's own keys. */
+  readonly ServerSideEncryption?: string | undefined;
+  /** How the object is encrypted with a key of the writer's; left out: it is not. */
+  readonly SSECustomerAlgorithm?: string | undefined;
+}
+
+/** An answer with bytes of an object, to be read or destroyed. */
+export interface ContentAnswer extends EtagAnswer, Pick<ObjectAnswer, "ContentLength"> {
+  /** Which of the object's bytes, as in `bytes 5-9/10`; left out: all. */
+  readonly ContentRange?: string | undefined;
+  /** The bytes. */
+  readonly stream: Readable;
+}
+
 /**
- * The MD5 of the content where the etag is one: not for objects made of parts, nor for those that the server encrypted
- * with other keys than its own (Object, API reference).
+ * The MD5 of the content if the etag is one: not for objects made of parts, nor for those that the server encrypted with
+ * other keys than its own (Object, API reference).
  */
-export function plainMd5(
-  answer: {
-    readonly ETag?: string | undefined;
-    readonly ServerSideEncryption?: string | undefined;
-    readonly SSECustomerAlgorithm?: string | undefined;
-  },
-): string | null {
+export function plainMd5(answer: EtagAnswer): string | null {
   const { ETag = "", ServerSideEncryption = "AES256", SSECustomerAlgorithm } = answer;
   const etag = unquoted(ETag);
   const isPlain = ServerSideEncryption === "AES256" && SSECustomerAlgorithm === undefined;

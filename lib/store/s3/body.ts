@@ -1,19 +1,23 @@
 /**
- * The bytes of an S3 object as they come: verified, and taken up again where a connection is cut or stalls.
+ * The bytes of an S3 object as they come: verified, and asked for again if a connection is cut or stalls.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { within } from "./limits.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { plainMd5 } from "./answer.ts";
+import type { Bucket } from "./bucket.ts";
+import { damaged } from "./errors.ts";
+import { type S3Limits, within } from "./limits.ts";
 
 /** One answer with bytes of the object. */
 export interface Body {
-  /** The bytes; fails where the connection does, or where a checksum that came with the answer is not theirs. */
+  /** The bytes; reading fails if the connection does, or if a checksum that came with the answer is not theirs. */
   readonly chunks: AsyncIterator<Uint8Array>;
-  /** Of all that this answer should have. */
+  /** Bytes that this answer should have. */
   readonly sizeBytes: number;
-  /** Of the whole object, where the server tells it. */
+  /** The MD5 of the whole object, if the server tells it. */
   readonly md5: string | null;
   /** Ends the transfer. */
   close(): void;
@@ -25,16 +29,52 @@ export interface BodySource {
   readonly silenceTimeoutMs: number;
   /** Asks for the bytes from `start` on, of the same version. */
   open(start: number): Promise<Body>;
-  /** Waits before the `attempt`-th new request, from 1; throws where there shall be none. */
+  /** Waits before the `attempt`-th new request, from 1; throws if there shall be none. */
   wait(attempt: number, error: unknown): Promise<void>;
   /** Makes the error for bytes that are not the object's. */
   damaged(detail: string, cause?: unknown): Error;
 }
 
+/** One version in a bucket, and how patiently it is read. */
+export interface VersionSource {
+  /** The whole key. */
+  readonly key: string;
+  /** The version's etag, without quotes. */
+  readonly etag: string;
+  /** Deadlines, and how often the rest of a body is asked for. */
+  readonly limits: S3Limits;
+}
+
+/** Reads a version from a bucket. */
+export function bodySource(bucket: Bucket, { key, etag, limits }: VersionSource): BodySource {
+  const { maxResumes, resumeDelayMs, silenceTimeoutMs } = limits;
+  const damage = (detail: string, cause?: unknown) => damaged(key, bucket.name, detail, cause);
+  return {
+    silenceTimeoutMs,
+    open: async (start) => {
+      const range = start > 0 ? { range: `bytes=${start}-` } : {};
+      const { stream, ...answer } = await bucket.get(key, { etag, ...range });
+      const { ContentLength: sizeBytes, ContentRange = "" } = answer;
+      if (sizeBytes === undefined || start > 0 && !ContentRange.startsWith(`bytes ${start}-`)) {
+        stream.destroy();
+        throw damage("the server does not say which bytes it sends");
+      }
+      const chunks = stream[Symbol.asyncIterator]();
+      return { chunks, sizeBytes, md5: plainMd5(answer), close: () => stream.destroy() };
+    },
+    wait: async (attempt, error) => {
+      bucket.signal?.throwIfAborted();
+      if (attempt > maxResumes) throw damage(`it broke off ${attempt} times`, error);
+      await sleep(resumeDelayMs * 2 ** (attempt - 1), undefined, { signal: bucket.signal });
+    },
+    damaged: damage,
+  };
+}
+
 /**
- * Reads one version. Where the MD5 is known, it is compared at the end, and a transfer that broke off goes on where it
- * was. Else only the answer as a whole may have a checksum: it is asked for again from the start, and what was given
- * out already has to be the same.
+ * Reads one version. If its MD5 is known, it is compared at the end, and a transfer that broke off goes on at the byte
+ * that it had come to. Else only the answer as a whole may have a checksum: so it is asked for again from the start, and
+ * what was given out already has to be the same.
  */
 export class BodyReader {
   readonly #source: BodySource;
@@ -44,7 +84,7 @@ export class BodyReader {
   #body: Body;
   /** Bytes given out. */
   #position = 0;
-  /** What the answer repeats of the bytes given out, and their hash so far. */
+  /** How many of the bytes given out the answer has still to repeat, and the hash of those that it has repeated. */
   #repeated = { left: 0, hash: createHash("md5") };
   #attempts = 0;
 

@@ -21,12 +21,12 @@ const REPLACEMENT = "\ufffd";
  *
  * @throws {ObjectError} `unhandled_key`.
  */
-export function checkKey(key: string): void {
+export function requireKey(key: string): void {
   const fault = faultIn(key);
   if (fault) throw unhandled(key, fault);
 }
 
-/** Why a key cannot be used, in words; `null` where it can. */
+/** Why a key cannot be used, in words; `null` if it can. */
 export function faultIn(key: string): string | null {
   const parts = key.split("/");
   if (parts.some((part) => part === "" || part === "." || part === "..")) {
@@ -38,8 +38,8 @@ export function faultIn(key: string): string | null {
 }
 
 /**
- * Why an entry of a listing is no object to work with, in words; `null` where it is one. A key that ends in a slash is
- * the mark of a folder, as the S3 console makes it: listed, so that nobody has to wonder where it went, but no
+ * Why an entry of a listing is no object to work with, in words; `null` if it is one. A key that ends in a slash is the
+ * mark of a folder, as the S3 console makes it. It is listed, so that nobody has to wonder what became of it, but no
  * operation takes it.
  */
 export function faultInListed(key: string): string | null {
@@ -50,7 +50,7 @@ export function faultInListed(key: string): string | null {
  * A key as a listing has it. With `EncodingType: "url"` it is a form-encoded text (ListObjectsV2, API reference), on
  * servers that do not say so in their answer it is the key itself.
  *
- * @returns `key: null` where it is not UTF-8.
+ * @returns `null` if it is not UTF-8.
  */
 export function decodeKey(listed: string, encoding: string | undefined): string | null {
   if (encoding !== "url") return listed;

@@ -16,11 +16,11 @@ export interface S3Limits {
   readonly maxAttempts: number;
   /** New requests for the rest of a body that broke off. */
   readonly maxResumes: number;
-  /** Wait before the first of these; it doubles every time. */
+  /** The wait before the first of these requests; it doubles every time. */
   readonly resumeDelayMs: number;
-  /** A larger file is uploaded in parts of this size, or larger ones where there would be too many. */
+  /** A larger file is uploaded in parts of this size, or of a larger one if there would be too many. */
   readonly partBytes: number;
-  /** A larger object is copied in parts of this size, or larger ones where there would be too many. */
+  /** A larger object is copied in parts of this size, or of a larger one if there would be too many. */
   readonly copyPartBytes: number;
   /** Connections at a time. */
   readonly maxSockets: number;
@@ -44,9 +44,12 @@ export const S3_LIMITS: S3Limits = {
   maxBuffers: 8,
 };
 
+/** Requests for one key each at a time, if a listing or a sweep needs them. */
+export const KEY_CONCURRENCY = 8;
+
 /**
- * What the promise gives, if it does so in time. The handler of the SDK has deadlines of its own, but keeps none where
- * Deno (2.9) has found a kept connection closed, and sent the request again on another one without telling.
+ * What the promise gives, if it does so in time. The handler of the SDK has deadlines of its own, but keeps none if Deno
+ * (2.9) has found a kept connection closed, and sent the request again on another one without telling.
  *
  * @throws {Error} named `TimeoutError`, which the SDK takes for passing.
  */

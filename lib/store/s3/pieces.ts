@@ -10,15 +10,15 @@ const MAX_PARTS = 10_000;
 
 /** A piece of an object or a file, in bytes; `end` is not in it. */
 export interface Piece {
-  /** From 1, as S3 counts parts. */
+  /** Its number from 1, as S3 counts parts. */
   readonly number: number;
-  /** Where it begins. */
+  /** Its first byte. */
   readonly start: number;
-  /** Where the next one begins. */
+  /** The first byte of the next one. */
   readonly end: number;
 }
 
-/** The pieces of `partBytes` that a size is made of; larger ones where there would be more than S3 takes. */
+/** The pieces of `partBytes` that a size is made of; larger ones if there would be more than S3 takes. */
 export function piecesOf(sizeBytes: number, partBytes: number): Piece[] {
   const length = Math.max(partBytes, Math.ceil(sizeBytes / MAX_PARTS));
   return Array.from({ length: Math.ceil(sizeBytes / length) }, (_, i) => ({
@@ -31,7 +31,7 @@ export function piecesOf(sizeBytes: number, partBytes: number): Piece[] {
 /**
  * Reads a piece of a file into memory.
  *
- * @throws {Error} where the file has become shorter.
+ * @throws {Error} if the file has become shorter.
  */
 export function readPiece(path: string, { start, end }: Piece): Promise<Uint8Array> {
   return local(path, async () => {

@@ -1,9 +1,9 @@
--- Violations: a mart that has not exactly one row per accepted sale (a join multiplied or lost rows), or whose money
--- is not that of the accepted sales. Inputs: accepted_sales, mart(total_cost).
+-- Violations: a mart that has not exactly one row per accepted row (a join multiplied or lost rows), or whose money is
+-- not that of the accepted rows. Inputs: accepted_money(money), mart_money(money).
 WITH accepted AS (
-  SELECT count(*) AS row_count, CAST(coalesce(sum(total_cost), 0) AS DECIMAL(28, 2)) AS total FROM accepted_sales
+  SELECT count(*) AS row_count, CAST(coalesce(sum(money), 0) AS DECIMAL(28, 2)) AS total FROM accepted_money
 ), built AS (
-  SELECT count(*) AS row_count, CAST(coalesce(sum(total_cost), 0) AS DECIMAL(28, 2)) AS total FROM mart
+  SELECT count(*) AS row_count, CAST(coalesce(sum(money), 0) AS DECIMAL(28, 2)) AS total FROM mart_money
 )
 SELECT
   accepted.row_count AS accepted_rows,

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Commit } from "../../../lib/database/database.ts";
 import { type MysqlDatabaseOptions, openMysqlDatabase } from "../../../lib/database/mysql/database.ts";
+import type { Commit } from "../../../lib/database/records.ts";
 import { Secret } from "../../../lib/secrets/secret.ts";
 
 /** What the process is to do, as the JSON file that it is started with. */

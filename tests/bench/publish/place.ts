@@ -7,6 +7,7 @@ import type { Database } from "../../../lib/database/database.ts";
 import { openMysqlDatabase } from "../../../lib/database/mysql/database.ts";
 import type { Resources } from "../../../lib/duckdb/duckdb.ts";
 import { Secret } from "../../../lib/secrets/secret.ts";
+import { CUSTOMER_TABLE, SALES_TABLE } from "../../database/fixtures.ts";
 import { type FreshDatabase, MariadbServer } from "../../integration/mariadb_server.ts";
 import type { Job } from "./commit.ts";
 
@@ -39,5 +40,6 @@ export async function openPlace(
     openMysqlDatabase({ ...target, password, newId: () => crypto.randomUUID() }),
   );
   await database.prepare();
+  await database.prepareTables([CUSTOMER_TABLE, SALES_TABLE]);
   return { fresh, target, database };
 }

@@ -4,10 +4,9 @@
  * @module
  */
 import { join } from "node:path";
-import project from "../../../deno.json" with { type: "json" };
-import type { Commit, MoveOrder } from "../../../lib/database/database.ts";
+import type { Commit, MoveOrder } from "../../../lib/database/records.ts";
 import type { FreshDatabase } from "../../integration/mariadb_server.ts";
-import { REPOSITORY } from "../../support/task.ts";
+import { REPOSITORY, wordsOf } from "../../support/task.ts";
 import { measure } from "../measure.ts";
 import type { Job } from "./commit.ts";
 import type { Place } from "./place.ts";
@@ -50,7 +49,7 @@ async function publish(
   const job: Job = { target, commit: commitOf(runId, lease.token, night) };
   const file = join(target.workDir, `${runId}.json`);
   await Deno.writeTextFile(file, JSON.stringify(job));
-  const words = project.tasks.pipeline.split(" ").slice(1).map((word) => word === PIPELINE ? COMMIT : word);
+  const words = wordsOf("pipeline").map((word) => word === PIPELINE ? COMMIT : word);
 
   const waitsBefore = await lockWaits(fresh);
   await startLog(fresh.sql);
@@ -87,11 +86,11 @@ function commitOf(runId: string, token: number, { customers, sales }: Night): Co
   return {
     runId,
     token,
-    customerTotals: customers,
-    salesTotals: sales,
+    totals: [customers, sales],
     incentivePercent: INCENTIVE_PERCENT,
     ledger: Array.from({ length: LEDGER_ROWS }, (_, i) => ({
       key: `sales_data/${runId}/${i}.csv`,
+      dataset: "sales",
       etag: `"${i}"`,
       sizeBytes: 1,
       lastModified: "2023-04-01T02:00:00Z",

@@ -4,7 +4,8 @@
  * @module
  */
 import { join } from "node:path";
-import type { Totals } from "../../../lib/database/database.ts";
+import type { ReportingTable, TableTotals } from "../../../lib/database/records.ts";
+import { CUSTOMER_TABLE, SALES_TABLE } from "../../database/fixtures.ts";
 import { REPORTING_TABLES } from "../../support/datasets.ts";
 import { select, sqlText, withDuckdb } from "../../support/duckdb.ts";
 import type { Row } from "../../support/rows.ts";
@@ -13,8 +14,8 @@ import { generateDimensions } from "../generate.ts";
 
 /** The totals that one run publishes. */
 export interface Night {
-  readonly customers: Totals;
-  readonly sales: Totals;
+  readonly customers: TableTotals;
+  readonly sales: TableTotals;
 }
 
 /** The share of the sale that the best of a store and month gets, as decimal text. */
@@ -42,15 +43,16 @@ export async function makeNights(folder: string, rowCount: number): Promise<[Nig
   const customers = Math.ceil(rowCount / MONTHS);
   await generateDimensions(dimensions, { customers, stores: STORES, rowCount: 0, rejectShare: 0 });
   return await withDuckdb(dimensions, async (connection) => {
-    const write = async (name: string, query: string): Promise<Totals> => {
+    const write = async (name: string, table: ReportingTable, query: string): Promise<TableTotals> => {
       const file = join(folder, `${name}.parquet`);
       await connection.run(`COPY (${query}) TO ${sqlText(file)} (FORMAT parquet)`);
       const { rows } = await select(connection, `SELECT count(*), sum(total_sales) FROM ${sqlText(file)}`);
-      return { files: [file], rowCount: Number(rows[0]?.[0]), totalSales: String(rows[0]?.[1]) };
+      const [rowCount, total_sales] = rows[0] ?? [];
+      return { table, files: [file], rowCount: Number(rowCount), sums: { total_sales: String(total_sales) } };
     };
     const make = async (night: number): Promise<Night> => ({
-      customers: await write(`customers_${night}`, customerTotals(rowCount, night)),
-      sales: await write(`sales_${night}`, salesTotals(night)),
+      customers: await write(`customers_${night}`, CUSTOMER_TABLE, customerTotals(rowCount, night)),
+      sales: await write(`sales_${night}`, SALES_TABLE, salesTotals(night)),
     });
     return [await make(1), await make(2)];
   });
@@ -113,7 +115,7 @@ export async function compareMart(
   return { name: table, rowCount: Number(actual[0]), difference };
 }
 
-const LAST: Readonly<Record<Mart, (night: Night) => Totals>> = {
+const LAST: Readonly<Record<Mart, (night: Night) => TableTotals>> = {
   customers_data_mart: ({ customers }) => customers,
   sales_team_data_mart: ({ sales }) => sales,
 };

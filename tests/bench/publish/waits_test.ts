@@ -6,9 +6,9 @@ import { statementsOf, windowsOf } from "./statements.ts";
 const LOG = [
   ["10.00", "Connect", "case_1@localhost on case_1"],
   ["10.10", "Query", "SET SESSION sql_mode = ''"],
-  ["10.20", "Query", "LOAD DATA LOCAL INFILE 'totals' INTO TABLE staged_customers_data_mart"],
+  ["10.20", "Query", "LOAD DATA LOCAL INFILE 'totals' INTO TABLE pipeline_staged_0"],
   ["11.00", "Query", "START TRANSACTION"],
-  ["11.10", "Query", "INSERT INTO customers_data_mart\n SELECT * FROM staged_customers_data_mart"],
+  ["11.10", "Query", "INSERT INTO `customers_data_mart`\n SELECT * FROM pipeline_staged_0"],
   ["12.00", "Query", "SELECT token FROM pipeline_lease WHERE id = 1 FOR UPDATE"],
   ["12.25", "Query", "COMMIT"],
   ["12.75", "Quit", ""],
@@ -23,7 +23,7 @@ const WINDOWS = [
 Deno.test("statementsOf() names each statement and gives the time until the next message", () => {
   assert.deepEqual(statementsOf(LOG).map(({ name, durationMs }) => [name, Math.round(durationMs)]), [
     ["SET", 100],
-    ["LOAD staged_customers_data_mart", 800],
+    ["LOAD pipeline_staged_0", 800],
     ["START", 100],
     ["INSERT customers_data_mart", 900],
     ["SELECT pipeline_lease", 250],

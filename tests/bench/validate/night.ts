@@ -5,10 +5,9 @@
  * @module
  */
 import { join } from "node:path";
-import project from "../../../deno.json" with { type: "json" };
 import { PARQUET_DATASETS } from "../../support/datasets.ts";
 import { select, sqlText, withDuckdb } from "../../support/duckdb.ts";
-import { REPOSITORY, type Summary } from "../../support/task.ts";
+import { REPOSITORY, type Summary, wordsOf } from "../../support/task.ts";
 import { type Chain, generateDimensions } from "../generate.ts";
 import { measure, type Measurement, type Usage } from "../measure.ts";
 import type { MemoryLimit } from "../report.ts";
@@ -92,8 +91,8 @@ async function runTask(
   args: readonly string[],
   script = `tasks/${task}.ts`,
 ): Promise<Measurement> {
-  const words = project.tasks[task].split(" ");
-  const flags = words.slice(1, words.indexOf(`tasks/${task}.ts`));
+  const words = wordsOf(task);
+  const flags = words.slice(0, words.indexOf(`tasks/${task}.ts`));
   const measured = await measure([Deno.execPath(), ...flags, script, ...args], REPOSITORY);
   if (measured.exitCode === 0) return measured;
   throw new Error(`${script} exited with ${measured.exitCode}\n${measured.stderr}${measured.stdout}`);
@@ -101,12 +100,12 @@ async function runTask(
 
 async function findWritten(runFolder: string): Promise<WrittenFiles> {
   const manifest: {
-    accepted: { files: string[] };
+    accepted: { sales?: { files: string[] } };
     files: { rejectsFile: string | null }[];
   } = JSON.parse(await Deno.readTextFile(join(runFolder, "manifest.json")));
   return {
     runFolder,
-    accepted: manifest.accepted.files,
+    accepted: manifest.accepted.sales?.files ?? [],
     rejects: manifest.files.flatMap(({ rejectsFile }) => rejectsFile ?? []),
   };
 }

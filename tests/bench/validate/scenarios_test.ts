@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { removeAtEnd } from "../../support/ending.ts";
 import { chainOf, faultCounts, generateDelivery } from "../generate.ts";
 import { poisonCounts, splitAndPoison } from "./poison.ts";
 
@@ -25,7 +26,7 @@ Deno.test("splitAndPoison() spoils one file in a hundred in turn, when there are
     assert.deepEqual(poisonCounts(401), { not_utf8: 2, missing_columns: 1, malformed_csv: 1 });
     assert.equal(text, whole);
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 });
 
@@ -55,7 +56,7 @@ for (const { rejectShare, counts } of SHARES) {
       assert.deepEqual(found, counts);
       assert.deepEqual(faultCounts(chain), counts);
     } finally {
-      await Deno.remove(folder, { recursive: true });
+      await removeAtEnd(folder);
     }
   });
 }

@@ -11,9 +11,14 @@ import {
   UnavailableError,
 } from "../../../lib/errors.ts";
 import { select, withDuckdb } from "../../support/duckdb.ts";
+import { end, killAtEnd, removeAtEnd } from "../../support/ending.ts";
 import type { Row } from "../../support/rows.ts";
 import { REPOSITORY } from "../../support/task.ts";
+import { finished, StoppedClock } from "../../support/waiting.ts";
 import { testDatabase } from "../conformance.ts";
+import { DIMENSIONS } from "../fixtures.ts";
+import { assertVersion2Kept, VERSION_2 } from "../migration.ts";
+import { DUCKDB_VERSION_2 } from "./version2.ts";
 
 testDatabase("duckdb", openTemporary);
 
@@ -26,6 +31,8 @@ async function openTemporary() {
     folder,
     path,
     database,
+    quote: (name: string) => `"${name}"`,
+    version2: DUCKDB_VERSION_2,
     async sql(...statements: readonly string[]): Promise<readonly Row[]> {
       // The file lingers; that it is open twice in one process nobody would notice, and both would write.
       await database[Symbol.asyncDispose]();
@@ -36,8 +43,8 @@ async function openTemporary() {
       });
     },
     async [Symbol.asyncDispose]() {
-      await database[Symbol.asyncDispose]();
-      await Deno.remove(folder, { recursive: true });
+      await end(() => database[Symbol.asyncDispose]());
+      await removeAtEnd(folder);
     },
   };
 }
@@ -49,14 +56,18 @@ function openAt(path: string, options: Partial<DuckdbDatabaseOptions> = {}): Dat
     workDir: dirname(path),
     resources: { memoryLimit: "256MiB", threads: 1 },
     newId: () => crypto.randomUUID(),
+    // By this clock a wait is never over.
+    monotonic: () => 0,
     ...options,
   });
 }
 
-/** Opens a database file in a process of its own, says so, and closes it when its standard input ends. */
+/** Opens a database file in a process of its own when it is free, says so, and closes it when its standard input ends. */
 const HOLDER = `
   import { DuckDBInstance } from "@duckdb/node-api";
-  const instance = await DuckDBInstance.create(Deno.args[0]);
+  import { until } from ${JSON.stringify(import.meta.resolve("../../support/waiting.ts"))};
+  let instance;
+  await until("the file is free", () => DuckDBInstance.create(Deno.args[0]).then((one) => instance = one, () => false));
   console.log("open");
   for await (const _ of Deno.stdin.readable);
   instance.closeSync();
@@ -81,7 +92,7 @@ async function whileOpenElsewhere(
     assert.equal(value, "open\n");
     await work(child.pid, close);
   } finally {
-    await close().catch(() => {});
+    await killAtEnd(child);
   }
 }
 
@@ -100,34 +111,39 @@ async function fails(
   });
 }
 
-Deno.test("openDuckdbDatabase() waits for another process, and names it when it does not close the file", async () => {
+Deno.test("openDuckdbDatabase() waits 5 s for another process, and names it when it does not close the file", async () => {
   await using under = await openTemporary();
   await under.database.prepare();
   await under.database[Symbol.asyncDispose]();
   await whileOpenElsewhere(under.path, async (pid, close) => {
-    const start = performance.now();
-    const says = new RegExp(`${RegExp.escape(under.path)}.*process ${pid}\\b`);
-    await fails(UnavailableError, "database_in_use", says, () => under.database.binding());
-    const waitedMs = performance.now() - start;
-    assert.ok(waitedMs > 4500 && waitedMs < 7000, `it gave up after ${waitedMs} ms`);
-
-    const controller = new AbortController();
-    await using stopped = openAt(under.path, { signal: controller.signal });
+    const clock = new StoppedClock(), controller = new AbortController();
     const reason = new InterruptedError("SIGTERM");
-    setTimeout(() => controller.abort(reason), 100);
-    const stopMs = performance.now();
-    await assert.rejects(stopped.binding(), reason);
-    assert.ok(performance.now() - stopMs < 1000, "a signal does not end the waiting");
+    await using database = openAt(under.path, { monotonic: clock.now, signal: controller.signal });
+    using _ = clock;
+    const says = new RegExp(`${RegExp.escape(under.path)}.*process ${pid}\\b`);
+    const waiting = fails(UnavailableError, "database_in_use", says, () => database.binding());
+    await clock.lookedAt(3, waiting);
+    clock.advance(4_999);
+    await clock.lookedAt(3, waiting);
+    clock.advance(1);
+    await finished("the wait", waiting);
 
-    const [{ bound }] = await Promise.all([under.database.binding(), close()]);
-    assert.equal(bound, false);
+    const stopped = assert.rejects(database.binding(), reason);
+    await clock.lookedAt(3, stopped);
+    controller.abort(reason);
+    const { looks } = clock;
+    await finished("what was stopped", stopped);
+    assert.equal(clock.looks, looks, "it waited on after the signal");
+
+    const binding = under.database.binding();
+    await close();
+    assert.equal((await finished("the wait for the file", binding)).bound, false);
   });
 });
 
 Deno.test("openDuckdbDatabase() lets other processes open the file, when it has nothing to do", async () => {
   await using under = await openTemporary();
   await under.database.prepare();
-  // The driver does not wait for a file that is in use: it has to be free by the time that the process has started.
   await whileOpenElsewhere(under.path, async (_pid, close) => await close());
   assert.equal((await under.database.binding()).bound, false);
 });
@@ -186,8 +202,24 @@ Deno.test("readOnly changes nothing, and takes own tables that are missing for e
   assert.deepEqual(await database.unfinishedRuns(), []);
   assert.deepEqual(await database.pendingMoves("archive"), []);
   assert.deepEqual(await database.knownKeys(["a.csv"]), new Set());
-  assert.deepEqual(await database.acceptedContent(["c0ffee"]), new Set());
-  await fails(DataError, "missing_dimension_table", /store/, () => database.snapshot(under.folder));
+  assert.deepEqual(await database.acceptedContent("sales", ["c0ffee"]), new Set());
+  await fails(
+    DataError,
+    "missing_dimension_table",
+    /store/,
+    () => database.snapshot(under.folder, DIMENSIONS),
+  );
+  await database[Symbol.asyncDispose]();
+  assert.deepEqual(await Deno.readFile(under.path), before);
+});
+
+Deno.test("readOnly reads a database of version 2, and leaves it one", async () => {
+  await using under = await openTemporary();
+  await under.sql(...DUCKDB_VERSION_2);
+  const before = await Deno.readFile(under.path);
+  await using database = openAt(under.path, { readOnly: true });
+  await assertVersion2Kept({ database });
+  assert.deepEqual(await database.binding(), { id: VERSION_2.id, bound: true });
   await database[Symbol.asyncDispose]();
   assert.deepEqual(await Deno.readFile(under.path), before);
 });
@@ -210,7 +242,12 @@ Deno.test("snapshot() says which id is too large, when a key does not fit into 6
     `CREATE TABLE sales_team (id BIGINT, manager_id BIGINT, first_name VARCHAR, last_name VARCHAR,
        is_manager VARCHAR, address VARCHAR, pincode VARCHAR)`,
   );
-  await fails(DataError, "dimension_key_type", /customer/, () => under.database.snapshot(under.folder));
-  const error = await under.database.snapshot(under.folder).catch((error) => error);
+  await fails(
+    DataError,
+    "dimension_key_type",
+    /customer/,
+    () => under.database.snapshot(under.folder, DIMENSIONS),
+  );
+  const error = await under.database.snapshot(under.folder, DIMENSIONS).catch((error) => error);
   assert.doesNotMatch(messageOf(error), /18446744073709551615/, "the key is a customer's");
 });

@@ -83,7 +83,7 @@ const FAULTS: readonly [what: string, thrown: Error, kind: string, exitCode: num
   ["LOAD DATA LOCAL forbidden by MySQL", server(3948), "local_infile", 70, /3948/],
   ["LOAD DATA LOCAL forbidden by MariaDB", server(4166), "local_infile", 70, /4166/],
   ["a value too long", server(1406), "other", 65, /does not fit/],
-  ["a duplicate key", server(1062), "other", 65, /twice/],
+  ["a duplicate key", server(1062), "duplicate_key", 65, /twice/],
   ["wrong SQL", server(1064, "near 'canary'", "ER_PARSE_ERROR"), "other", 70, /ER_PARSE_ERROR, error 1064/],
 ];
 

@@ -5,12 +5,12 @@ import fc from "fast-check";
 import { AccessError, ConfigError, PipelineError, UnavailableError } from "../../../lib/errors.ts";
 import { type Body, BodyReader } from "../../../lib/store/s3/body.ts";
 import {
-  checkKey,
   copySource,
   decodeKey,
   faultInListed,
   fitsXml,
   isDoubtful,
+  requireKey,
 } from "../../../lib/store/s3/key.ts";
 import { plainMd5, versionOf } from "../../../lib/store/s3/answer.ts";
 import { Slots, within } from "../../../lib/store/s3/limits.ts";
@@ -22,12 +22,12 @@ import {
   isOtherVersion,
   isPassing,
   isUnexplained,
-  objectProblem,
-  storeProblem,
+  wrapObjectError,
+  wrapStoreError,
 } from "../../../lib/store/s3/errors.ts";
 import { ObjectError } from "../../../lib/store/store.ts";
 
-Deno.test("checkKey() refuses keys that a server may take for others, and no other ones", () => {
+Deno.test("requireKey() refuses keys that a server may take for others, and no other ones", () => {
   const refused = [
     "",
     "/",
@@ -44,15 +44,15 @@ Deno.test("checkKey() refuses keys that a server may take for others, and no oth
     "x".repeat(1025),
   ];
   for (const key of [...refused, "\u00e9".repeat(513)]) {
-    assert.throws(() => checkKey(key), (error) => {
+    assert.throws(() => requireKey(key), (error) => {
       assert.ok(error instanceof ObjectError);
-      assert.equal(error.problem, "unhandled_key");
+      assert.equal(error.reason, "unhandled_key");
       assert.equal(error.key, key);
       return true;
     }, JSON.stringify(key.slice(0, 20)));
   }
   for (const key of ["a", "...a/b..", "a b+c%", "line\nend", "\u0001", "\u{1f600}/x", "x".repeat(1024)]) {
-    checkKey(key);
+    requireKey(key);
   }
 });
 
@@ -177,7 +177,7 @@ const KEY = 'sales_data/a "b".csv';
 const STORE = "s3://sales";
 
 /** Errors with what becomes of them for one object that is read, the same one that is written, and the store. */
-const PROBLEMS: readonly (readonly [error: Error, read: string, write: string, store: string])[] = [
+const ERRORS: readonly (readonly [error: Error, read: string, write: string, store: string])[] = [
   [answer("NoSuchKey", 404), "vanished", "vanished", "Error"],
   [answer("NotFound", 404), "vanished", "vanished", "Error"],
   [answer("PreconditionFailed", 412), "changed", "changed", "Error"],
@@ -226,40 +226,40 @@ function everywhere(name: string, status: number | undefined, exitCode: number, 
   return [answer(name, status), ...Array(3).fill(`${exitCode} ${code}`)] as [Error, string, string, string];
 }
 
-function kindOf(problem: unknown): string {
-  if (problem instanceof ObjectError) return problem.problem;
-  return problem instanceof PipelineError ? `${problem.exitCode} ${problem.code}` : "Error";
+function kindOf(wrapped: unknown): string {
+  if (wrapped instanceof ObjectError) return wrapped.reason;
+  return wrapped instanceof PipelineError ? `${wrapped.exitCode} ${wrapped.code}` : "Error";
 }
 
-for (const [error, read, write, store] of PROBLEMS) {
+for (const [error, read, write, store] of ERRORS) {
   const { httpStatusCode = "no status" } = (error as { $metadata?: { httpStatusCode?: number } }).$metadata ??
     {};
-  Deno.test(`objectProblem() and storeProblem() give ${read}, when it is ${error.name} ${httpStatusCode} ${error.message}`, () => {
+  Deno.test(`wrapObjectError() and wrapStoreError() give ${read}, when it is ${error.name} ${httpStatusCode} ${error.message}`, () => {
     for (const [kind, expected] of [["read", read], ["write", write]] as const) {
-      const problem = objectProblem(error, { kind, key: KEY, store: STORE });
-      assert.equal(kindOf(problem), expected, kind);
-      if (expected === "Error") assert.equal(problem, error);
-      else assert.ok((problem as Error).message.includes(JSON.stringify(KEY)), (problem as Error).message);
-      if (problem instanceof PipelineError) assert.ok(problem.message.includes(STORE), problem.message);
+      const wrapped = wrapObjectError(error, { kind, key: KEY, store: STORE });
+      assert.equal(kindOf(wrapped), expected, kind);
+      if (expected === "Error") assert.equal(wrapped, error);
+      else assert.ok((wrapped as Error).message.includes(JSON.stringify(KEY)), (wrapped as Error).message);
+      if (wrapped instanceof PipelineError) assert.ok(wrapped.message.includes(STORE), wrapped.message);
     }
-    assert.equal(kindOf(storeProblem(error, "Cannot list")), store);
+    assert.equal(kindOf(wrapStoreError(error, "Cannot list")), store);
   });
 }
 
-Deno.test("storeProblem() keeps the request id, and nothing else of the answer, when it fails", () => {
+Deno.test("wrapStoreError() keeps the request id, and nothing else of the answer, when it fails", () => {
   const error = answer("SignatureDoesNotMatch", 403, { AWSAccessKeyId: "canary", StringToSign: "canary" });
-  const problem = storeProblem(error, "Cannot list");
-  assert.ok(problem instanceof AccessError);
-  assert.match(problem.message, /REQUEST-1/);
-  assert.doesNotMatch(Deno.inspect(problem, { showHidden: true, depth: 10 }), /canary/);
+  const wrapped = wrapStoreError(error, "Cannot list");
+  assert.ok(wrapped instanceof AccessError);
+  assert.match(wrapped.message, /REQUEST-1/);
+  assert.doesNotMatch(Deno.inspect(wrapped, { showHidden: true, depth: 10 }), /canary/);
   assert.ok(damaged(KEY, STORE, "x", error) instanceof UnavailableError);
   assert.doesNotMatch(Deno.inspect(damaged(KEY, STORE, "x", error), { depth: 10 }), /canary/);
 });
 
-Deno.test("objectProblem() leaves alone what is told already", () => {
+Deno.test("wrapObjectError() leaves alone what is told already", () => {
   for (const error of [new ConfigError("x", "y"), new ObjectError("changed", "k", "x"), "text"]) {
-    assert.equal(objectProblem(error, { kind: "read", key: KEY, store: STORE }), error);
-    assert.equal(storeProblem(error, "Cannot list"), error);
+    assert.equal(wrapObjectError(error, { kind: "read", key: KEY, store: STORE }), error);
+    assert.equal(wrapStoreError(error, "Cannot list"), error);
   }
 });
 

@@ -7,7 +7,9 @@ import fc from "fast-check";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
-import { readRejects, type Reject, RejectFileError } from "../../lib/contract/reject_file.ts";
+import { readRejects, type Reject, RejectFileError } from "../../lib/contract/reject_reader.ts";
+import { removeAtEnd } from "../support/ending.ts";
+import { until } from "../support/waiting.ts";
 import rejectsCsv from "../../tasks/sql/rejects.sql" with { type: "text" };
 
 async function* piecesOf(bytes: Uint8Array, sizeBytes: number): AsyncGenerator<Uint8Array> {
@@ -82,7 +84,7 @@ Deno.test("readRejects() gives back every raw text that validate has written", a
       { numRuns: 150 },
     );
   } finally {
-    await Deno.remove(folder, { recursive: true });
+    await removeAtEnd(folder);
   }
 });
 
@@ -139,6 +141,5 @@ Deno.test("readRejects() passes on what reading fails with, and stops reading wh
     assert.equal(raw, "a");
     break;
   }
-  await new Promise((done) => setTimeout(done));
-  assert.ok(isClosed);
+  await until("the file is closed", () => isClosed);
 });

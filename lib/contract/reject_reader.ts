@@ -5,21 +5,22 @@
  */
 import { parse } from "csv-parse";
 import { Readable } from "node:stream";
+import { codeOf } from "../errors.ts";
 
 /** A rejected row. */
 export interface Reject {
   /** Its first line in the source file. */
   readonly line: number;
-  /** Code of the contract. */
+  /** The code of the contract for which it was rejected. */
   readonly reason: string;
   /** Its text in the source file, without the line end. */
   readonly raw: string;
 }
 
-/** The first line, as validate writes it. */
+/** The first line of the CSV. */
 export const REJECTS_HEADER = "line,reason,column,detail,raw";
 
-/** The file is not what validate wrote. */
+/** The CSV is not as validate writes it. */
 export class RejectFileError extends Error {
   /** `message` says what is wrong with it. */
   constructor(message: string, options?: ErrorOptions) {
@@ -34,7 +35,7 @@ export class RejectFileError extends Error {
  * @throws {RejectFileError}
  */
 export async function* readRejects(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Reject> {
-  // Only LF ends a row: found out by itself, it would be whatever the first line ends in, a lone CR too.
+  // Only LF ends a row. Left to itself, the parser would take whatever the first line ends in, a lone CR too.
   const parser = parse({ record_delimiter: "\n" });
   const source = Readable.from(bytes).on("error", (error) => parser.destroy(error));
   let isHeader = true;
@@ -52,7 +53,7 @@ export async function* readRejects(bytes: AsyncIterable<Uint8Array>): AsyncGener
       isHeader = false;
     }
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && String(error.code).startsWith("CSV_"))) throw error;
+    if (!codeOf(error)?.startsWith("CSV_")) throw error;
     throw new RejectFileError("it is no CSV file", { cause: error });
   } finally {
     source.destroy();
@@ -61,8 +62,8 @@ export async function* readRejects(bytes: AsyncIterable<Uint8Array>): AsyncGener
 }
 
 /**
- * Takes off what keeps a spreadsheet from running the text. A text that begins with an apostrophe has got one more, so
- * that an apostrophe in front is never its own.
+ * Takes off the apostrophe that keeps a spreadsheet from running the text. A text that begins with an apostrophe has got
+ * one more, so that the first one is never its own.
  */
 function unprotect(raw: string): string {
   return raw.startsWith("'") ? raw.slice(1) : raw;

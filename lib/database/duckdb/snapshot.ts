@@ -1,0 +1,73 @@
+/**
+ * A snapshot of the dimension tables in DuckDB, as Parquet.
+ *
+ * @module
+ */
+import type { Duckdb } from "../../duckdb/duckdb.ts";
+import { messageOf } from "../../errors.ts";
+import { identifier, literal } from "../../sql.ts";
+import { type Catalog, idTooLarge, requireDimensions } from "../dimensions.ts";
+import type { Dimension, Dimensions, Snapshot } from "../records.ts";
+import { isTooLarge } from "./errors.ts";
+
+/** Types that hold integers of up to 64 bits, or whole numbers that may fit. */
+const INTEGER_TYPES =
+  /^(TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER|UBIGINT|HUGEINT|DECIMAL\(\d+,0\))$/;
+
+/**
+ * Writes each dimension as `NAME.parquet` into the folder, within a transaction.
+ *
+ * @param name The database's name, for messages.
+ */
+export async function writeSnapshot(
+  db: Duckdb,
+  folder: string,
+  dimensions: Dimensions,
+  name: string,
+): Promise<Snapshot> {
+  requireDimensions(name, await readCatalog(db), dimensions);
+  const written: Record<string, Snapshot[string]> = {};
+  for (const [table, dimension] of Object.entries(dimensions)) {
+    const file = `${folder}/${table}.parquet`;
+    try {
+      written[table] = { file, rowCount: await writeDimension(db, table, dimension, file) };
+    } catch (error) {
+      if (!isTooLarge(error)) throw error;
+      const [, id] = /casting from source column (\w+)/.exec(messageOf(error)) ?? [];
+      throw idTooLarge(`${table}.${id ?? dimension.key}`, name, error);
+    }
+  }
+  return written;
+}
+
+async function writeDimension(
+  db: Duckdb,
+  table: string,
+  { ids, text }: Dimension,
+  file: string,
+): Promise<number> {
+  const cast = (type: string) => (column: string) =>
+    `CAST(${identifier(column)} AS ${type}) AS ${identifier(column)}`;
+  const selected = [...ids.map(cast("BIGINT")), ...text.map(cast("VARCHAR"))];
+  const [copied] = await db.query(
+    `COPY (SELECT ${selected.join(", ")} FROM ${identifier(table)}) TO ${literal(file)} (FORMAT parquet)`,
+  );
+  return Number(copied?.Count);
+}
+
+async function readCatalog(db: Duckdb): Promise<Catalog> {
+  const found = await db.query(
+    `SELECT table_name, column_name, data_type FROM duckdb_columns()
+     WHERE schema_name = 'main' AND database_name = current_database()`,
+  );
+  const tables = Map.groupBy(found, (row) => String(row.table_name));
+  return new Map(
+    [...tables].map(([table, rows]) => [
+      table,
+      new Map(rows.map((row) => {
+        const type = String(row.data_type);
+        return [String(row.column_name), { type, isInteger: INTEGER_TYPES.test(type) }];
+      })),
+    ]),
+  );
+}

@@ -1,0 +1,28 @@
+/**
+ * What DuckDB's binder says of a SELECT: the columns that it gives, or why it does not bind.
+ *
+ * @module
+ */
+import type { Duckdb } from "../duckdb/duckdb.ts";
+import { PipelineError } from "../errors.ts";
+import type { Inputs } from "./engine.ts";
+import type { Fault } from "./tree.ts";
+
+/** The last lines of DuckDB's text show the place. */
+const PLACE = /\nLINE (\d+): /;
+
+/** Names and types of the columns of a SELECT over inputs, in their order; it is not run. */
+export async function bind(
+  db: Duckdb,
+  select: string,
+  inputs: Inputs,
+): Promise<readonly (readonly [name: string, type: string])[] | Fault> {
+  try {
+    return await db.describe(select, inputs);
+  } catch (error) {
+    if (error instanceof PipelineError || !(error instanceof Error)) throw error;
+    const [what = "it does not bind"] = error.message.split("\n");
+    const line = PLACE.exec(error.message)?.[1];
+    return { what, line: line === undefined ? null : Number(line) };
+  }
+}

@@ -9,8 +9,8 @@
 import { type Duckdb, rowsOf } from "../../duckdb/duckdb.ts";
 import { identifier } from "../../sql.ts";
 import { alreadyReplayed, keyTwice, LeaseLostError, totalTooLarge } from "../errors.ts";
-import type { Commit, LedgerEntry, MoveOrder, ReportingTable, RunState, TableTotals } from "../records.ts";
-import { requireTotals, sumsOf, totalsRelation } from "../totals.ts";
+import type { Commit, LedgerEntry, MoveOrder, RunState, TableTotals } from "../records.ts";
+import { requireTotals, totalsRelation } from "../totals.ts";
 import { isTooLarge } from "./errors.ts";
 import { insertReplayed } from "./replay.ts";
 import { NOW } from "./rows.ts";
@@ -29,6 +29,7 @@ export async function commitRun(db: Duckdb, commit: Commit, name: string): Promi
   for (const part of totals) {
     if (part.files.length === 0) continue;
     await requireTotals(db, part);
+    await requireKeys(db, part);
     try {
       await addTotals(db, part);
       await updateIncentive(db, part, incentivePercent);
@@ -62,33 +63,22 @@ export async function requireToken(db: Duckdb, token: number, action: string): P
 }
 
 /**
- * Adds a run's totals: a row that is there is added to and follows the run, any other is new.
+ * There is one row for each key: of two MERGE would take either, and there is no index that would refuse them.
  *
  * @throws {DataError} `duplicate_key`
  */
-async function addTotals(db: Duckdb, totals: TableTotals): Promise<void> {
-  const before = await sumsIn(db, totals.table);
-  await mergeTotals(db, totals);
-  const after = await sumsIn(db, totals.table);
-  // Of two rows for one row of the table MERGE takes either, and there is no index that would refuse them.
-  const isAdded = totals.table.add.every((column, i) =>
-    digitsOf(after[i]) - digitsOf(before[i]) === digitsOf(totals.sums[column])
+async function requireKeys(db: Duckdb, totals: TableTotals): Promise<void> {
+  const key = totals.table.key.map((column) => `t.${identifier(column)}`).join(", ");
+  const twice = await db.query(
+    `SELECT count(*) AS row_count FROM ${
+      totalsRelation(totals)
+    } AS t GROUP BY ${key} HAVING count(*) > 1 LIMIT 1`,
   );
-  if (!isAdded) throw keyTwice(totals);
+  if (twice.length > 0) throw keyTwice(totals);
 }
 
-/** The sums of the table's `add` columns, as decimal text. */
-async function sumsIn(db: Duckdb, table: ReportingTable): Promise<string[]> {
-  const [found] = await db.query(`SELECT ${sumsOf(table)} FROM ${identifier(table.name)}`);
-  return table.add.map((_, index) => String(found?.[`sum_${index}`]));
-}
-
-/** Decimal text as a whole number of its last digit's places. */
-function digitsOf(text = ""): bigint {
-  return BigInt(text.replace(".", ""));
-}
-
-async function mergeTotals(db: Duckdb, totals: TableTotals): Promise<void> {
+/** Adds a run's totals: a row that is there is added to and follows the run, any other is new. */
+async function addTotals(db: Duckdb, totals: TableTotals): Promise<void> {
   const { name, columns, key, add, latest, incentive } = totals.table;
   const names = Object.keys(columns);
   const updates = [

@@ -57,7 +57,10 @@ Deno.test("the image holds the program and its packages and nothing else, all of
   const program = [...await repositoryFiles("lib"), ...await repositoryFiles("tasks")]
     .filter((path) => !path.startsWith("tasks/demo"));
   const others = (path: string) => !/^(node_modules|deno-dir)\//.test(path);
-  assert.deepEqual(paths.filter(others).sort(), ["deno.json", "deno.lock", ...program].sort());
+  assert.deepEqual(
+    paths.filter(others).sort(),
+    ["config/model.jsonc", "deno.json", "deno.lock", ...program].sort(),
+  );
 
   const sources = await Promise.all(program.map((path) => Deno.readTextFile(join(REPOSITORY, path))));
   const imported = Object.keys(project.imports)

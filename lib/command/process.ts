@@ -25,7 +25,7 @@ export class CommandProcess {
   readonly args: readonly string[] = Deno.args;
   /** Knows the secrets of this process. */
   readonly redactor = new Redactor();
-  /** Where the process is in the night. */
+  /** The run and the stage that this process works on. */
   readonly position: Position;
   /** Standard output and error. */
   readonly terminal: Terminal;

@@ -16,7 +16,7 @@ import { resolve } from "node:path";
 import { ConfigError, messageOf } from "../errors.ts";
 import { decodeUtf8 } from "../text.ts";
 
-/** Where a value stands: the keys, and positions in arrays, that lead to it. */
+/** The path to a value of a document: keys, and positions in arrays. */
 export type ValuePath = readonly (string | number)[];
 
 /** A value of the file, or a key with its value (`property`), as package `jsonc-parser` gives it with its place. */

@@ -19,7 +19,7 @@ export const SECRET_FIELDS: readonly string[] = [
 ];
 
 /**
- * Where something is in the store.
+ * A prefix of keys in the object store, which ends in a slash.
  *
  * @internal
  */
@@ -101,7 +101,7 @@ export const configSchema = z.strictObject({
 
 /** A configuration as the stages see it: with every default, and with absolute paths. */
 export type Config = Omit<ReturnType<typeof configSchema.parse>, "$schema">;
-/** Where the pipeline's own things, and the shipped model's, are in the store; each ends in a slash. */
+/** The prefixes of the pipeline's own objects and of the shipped model's; each ends in a slash. */
 export type Prefixes = Config["prefixes"];
 
 /** The fields of store and database that are paths, or those of them that name a file: as in `database.tls.caFile`. */

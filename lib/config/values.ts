@@ -28,7 +28,7 @@ export interface ConfigWorld {
   readonly redactor: Redactor;
 }
 
-/** Where a value of a configuration came from. */
+/** The source of a value of the configuration. */
 export interface ValueOrigin {
   /** The origin, such as `file`, `environment MYSQL_PASSWORD`, `secret file /run/secrets/mysql`. Tells no value. */
   readonly source: string;

@@ -69,7 +69,7 @@ export async function beginProof<Layout extends ProofLayout>(
 
 interface Progress {
   readonly position: number;
-  /** Where the last row begins that was not read to its end. */
+  /** The byte at which the last row begins that was not read to its end. */
   readonly rowStart: number;
   readonly state: number;
   readonly rowCount: number;

@@ -48,7 +48,7 @@ export class RowWriter {
   /** Bytes that are not written yet, put together one by one: as one growing text they would cost five times that. */
   #bytes = new Uint8Array(BUFFER_BYTES);
   #length = 0;
-  /** Where in the bytes the row begins that is being added. */
+  /** The position in the bytes at which the row that is being added begins. */
   #start = 0;
   readonly #digits = new Digits();
 

@@ -84,7 +84,7 @@ class RowSplitter<Target extends SplitTarget> {
   /** Marks of the lines in the window. */
   #marks = new Uint8Array(0);
   #isMarked = false;
-  /** Where the row in front begins. */
+  /** The position at which the row in front begins. */
   #from = 0;
   #to = 0;
   /** Bytes without which the row in front is not looked at again: a long one would be read anew with each chunk. */

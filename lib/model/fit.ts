@@ -13,7 +13,7 @@ import type { GivenModel } from "./schema.ts";
 
 /** What is wrong with an entry. */
 export interface ModelFault {
-  /** Where it stands in the model file. */
+  /** The path of the entry in the model file. */
   readonly path: ValuePath;
   /** In words that follow the key. */
   readonly what: string;

@@ -65,7 +65,7 @@ export async function loadModel({ config, document: configDocument }: LoadedConf
   return { model, fault: (path, what) => place.fault(path, what) };
 }
 
-/** Where entries were given: in the model file, or in the configuration, which overrides it. */
+/** Tells for each entry of the model whether the model file gave it or the configuration, which overrides it. */
 class Places {
   readonly #model: ConfigDocument;
   readonly #config: ConfigDocument;

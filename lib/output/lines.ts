@@ -55,7 +55,7 @@ export interface Lines {
 export interface LineOptions {
   /** The format on standard error; the exporter of logs always gets JSON. */
   readonly format: LogFormat;
-  /** Where the process is in the night, which each line says. */
+  /** The run and the stage that this process works on; each line names them. */
   readonly position: Position;
   /** Exports a line as a part of the run's trace. */
   readonly within: (work: () => void) => void;

@@ -21,7 +21,7 @@ import type { PersonalFields } from "./personal.ts";
 import { REDACTED } from "../secrets/secret.ts";
 import { visible } from "../text.ts";
 
-/** Where stages and helpers write what happens. Messages have `{placeholders}` for their properties. */
+/** The log that stages and what they call write to. Messages have `{placeholders}` for their properties. */
 export type Log = Logger;
 
 /** Levels that can be chosen with `--log-level`, from the one that says most to the one that says least. */

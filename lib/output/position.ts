@@ -1,10 +1,10 @@
 /**
- * Where a process is in the night: what every line of its log says besides the line itself.
+ * The run and the stage that a process works on, which every line of its log names.
  *
  * @module
  */
 
-/** Where a process is in the night. There is one for each process, which fills it in as it learns more. */
+/** The run and the stage that a process works on. There is one for each process, which fills it in as it learns more. */
 export interface Position {
   /** The run's id; `null` until it is known. */
   runId: string | null;

@@ -154,7 +154,7 @@ function stateOf(manifest: Manifest): SummaryState {
 /** Files listed one by one at most, of each status. */
 const LISTED_FILES = 40;
 
-/** Where a run's results went, as far as it is known. */
+/** What tells the places that a run's results went to, as far as it is known. */
 export interface Places {
   /** Names the store and the database. */
   readonly config: Config;
@@ -254,7 +254,7 @@ function placeLines(summary: Summary, { config: { store, database }, model }: Pl
   ];
 }
 
-/** Where the Parquet files of the run are: those of whole runs first, then partitions. */
+/** The prefixes that the run's Parquet files lie below: those of whole runs first, then partitions. */
 function martPlaces({ runId, files }: Summary, { datasets, marts }: Model): string[] {
   const filled = new Set(files.filter(({ rowsAccepted }) => rowsAccepted > 0).map(({ dataset }) => dataset));
   const written = Object.values(marts).flatMap((mart) =>
@@ -270,7 +270,7 @@ function martPlaces({ runId, files }: Summary, { datasets, marts }: Model): stri
   ];
 }
 
-/** Where the source files of the run went. */
+/** The prefixes that the run's source files were moved to. */
 function sourcePlaces({ runId, files }: Summary, { datasets }: Model): string[] {
   return Object.entries(datasets).flatMap(([name, { processed, error }]) => {
     const own = files.filter(({ dataset }) => dataset === name);

@@ -11,15 +11,15 @@ import type { Database } from "../database/database.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import { isVersion, type ObjectStore } from "../store/store.ts";
 
-/** Where the pipeline's own things are in the store. */
+/** The prefixes of the pipeline's own objects. */
 export type OwnPrefixes = Pick<Prefixes, "staging" | "runs">;
 
-/** Where the store keeps the id. */
+/** The key of the object that holds the id. */
 export function bindingKey(prefixes: OwnPrefixes): string {
   return `${prefixes.runs}binding.json`;
 }
 
-/** Where a run's completion record is. */
+/** The key of a run's completion record. */
 export function completionKey(prefixes: OwnPrefixes, runId: string): string {
   return `${prefixes.runs}${runId}.json`;
 }

@@ -1,5 +1,5 @@
 /**
- * Where source files go after a night, and where a replay puts them back.
+ * The keys that source files are moved to after a night, and those that a replay puts them back to.
  *
  * @module
  */
@@ -11,14 +11,14 @@ const MAX_SEGMENT_BYTES = 255;
 /** Bytes in a key (Amazon S3 user guide, "Naming Amazon S3 objects"). */
 const MAX_KEY_BYTES = 1024;
 const HASH_CHARACTERS = 16;
-/** Where replays put things, below the landing prefix and above their own ids. */
+/** The folder of replayed files: below the landing prefix, above the ids of the replays. */
 const REPLAY_FOLDER = "replay/";
 /** A name that a replay has given; what follows is the first run that rejected it, and the name there. */
 const REPLAYED_NAME = /^replay\/[0-9TZ]{16}-[0-9a-f]{4}\/([0-9TZ]{16}-[0-9a-f]{4})\//;
 /** Bytes of a name that stand in front of its hash. */
 const START_BYTES = 150;
 
-/** Where a source file and what belongs to it go. */
+/** The keys that a source file and what belongs to it get. */
 export interface Destination {
   /** The key of the source object itself. */
   readonly source: string;
@@ -38,7 +38,7 @@ export interface FiledSource {
   readonly status: string | null;
 }
 
-/** Where a dataset's files are in the store; each ends in a slash. */
+/** The prefixes of a dataset's files; each ends in a slash. */
 export interface DatasetPrefixes {
   /** The landing prefix. */
   readonly source: string;

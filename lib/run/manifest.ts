@@ -109,7 +109,7 @@ export function newManifest(
   };
 }
 
-/** Where a run's folder has its manifest. */
+/** The path of the manifest in a run's folder. */
 export function manifestPath(runFolder: string): string {
   return join(runFolder, "manifest.json");
 }

@@ -9,7 +9,7 @@ import type { MoveContext } from "./moves.ts";
 
 /** What publishing needs. */
 export interface PublishContext extends MoveContext {
-  /** Where the pipeline's own things are in the store. */
+  /** The prefixes of the pipeline's own objects. */
   readonly prefixes: Pick<Prefixes, "staging" | "runs">;
 }
 

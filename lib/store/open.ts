@@ -28,7 +28,7 @@ export interface StoreBackend<Settings> extends Backend<Settings, StoreSurroundi
   placeOf(settings: Settings): Settings;
 }
 
-/** Where the AWS default chain finds secrets in the environment (AWS SDKs reference guide, "Settings reference"). */
+/** Environment variables in which the AWS default chain finds secrets (AWS SDKs reference guide, "Settings reference"). */
 const AWS_SECRETS = [
   "AWS_ACCESS_KEY_ID",
   "AWS_SECRET_ACCESS_KEY",

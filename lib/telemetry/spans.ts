@@ -28,7 +28,7 @@ export interface SpanContext {
   readonly api: Api;
   /** The run's trace, which stages are a part of. */
   readonly trace: RunTrace;
-  /** Where the process is in the night, which each span says. */
+  /** The run and the stage that this process works on; each span names them. */
   readonly position: Position;
   /** Takes the secrets out of keys and errors. */
   readonly redactor: Redactor;

@@ -27,7 +27,7 @@ export interface Outcome {
   readonly warningCount: number;
 }
 
-/** Where to connect, as whom, and how. */
+/** The server to connect to, the account, and the options. */
 export interface MysqlTarget extends MysqlAddress {
   /** The account's password. */
   readonly password: Secret;

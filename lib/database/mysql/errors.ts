@@ -112,7 +112,7 @@ function grantIn(message: string): string | null {
   return /need \(at least one of\) the ([A-Z_, ]+) privilege/.exec(message)?.[1] ?? null;
 }
 
-/** Where a connection leads, for messages. */
+/** The server that a connection leads to, as messages name it. */
 export interface MysqlAddress {
   /** The server's name or address. */
   readonly host: string;

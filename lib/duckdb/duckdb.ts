@@ -149,11 +149,13 @@ export class Duckdb implements AsyncDisposable {
     // Temporary names belong to a connection: on one of its own nothing is in the way, and nothing stays.
     const connection = await this.#instance.connect();
     try {
-      for (const [view, columns] of Object.entries(views)) {
+      const statements = Object.entries(views).map(([view, columns]) => {
         const row = Object.entries(columns).map(([name, type]) => `NULL::${type} AS ${identifier(name)}`);
-        await this.#read(`CREATE TEMP VIEW ${identifier(view)} AS SELECT ${row.join(", ")}`, [], connection);
-      }
-      const columns = await this.#read(`DESCRIBE ${select}`, [], connection);
+        return `CREATE TEMP VIEW ${identifier(view)} AS SELECT ${row.join(", ")}`;
+      });
+      if (statements.length > 0) await connection.run(statements.join("; "));
+      // In brackets it cannot be more than one; the line end keeps a comment at its end from hiding the bracket.
+      const columns = await this.#read(`DESCRIBE (\n${select}\n)`, [], connection);
       return columns.map(({ column_name, column_type }) => [String(column_name), String(column_type)]);
     } catch (error) {
       this.#signal?.throwIfAborted();

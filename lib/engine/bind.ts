@@ -8,10 +8,12 @@ import { PipelineError } from "../errors.ts";
 import type { Inputs } from "./engine.ts";
 import type { Fault } from "./tree.ts";
 
-/** The last lines of DuckDB's text show the place. */
+/** The last lines of DuckDB's text show the place; the line of the bracket comes first. */
 const PLACE = /\nLINE (\d+): /;
+const UNPARSED = /^(?:Failed to extract statements: )?Parser Error/;
+const NO_SINGLE_SELECT = "it must do in brackets too: without a semicolon at its end";
 
-/** Names and types of the columns of a SELECT over inputs, in their order; it is not run. */
+/** Names and types of the columns of a SELECT that parses over inputs, in their order; it is not run. */
 export async function bind(
   db: Duckdb,
   select: string,
@@ -22,7 +24,8 @@ export async function bind(
   } catch (error) {
     if (error instanceof PipelineError || !(error instanceof Error)) throw error;
     const [what = "it does not bind"] = error.message.split("\n");
+    if (UNPARSED.test(what)) return { what: NO_SINGLE_SELECT, line: null };
     const line = PLACE.exec(error.message)?.[1];
-    return { what, line: line === undefined ? null : Number(line) };
+    return { what, line: line === undefined ? null : Number(line) - 1 };
   }
 }

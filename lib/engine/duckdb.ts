@@ -6,7 +6,7 @@
 import { Duckdb, type Resources, type Row, rowsOf } from "../duckdb/duckdb.ts";
 import type { CheckedQuery, Engine, Inputs, JsonValue, TextFiles, WriteTarget, Written } from "./engine.ts";
 import { checkExpression } from "./expression.ts";
-import { type Functions, readFunctions } from "./functions.ts";
+import { FunctionCatalog } from "./functions.ts";
 import { checkQuery } from "./query.ts";
 import { identifier, literal } from "../sql.ts";
 
@@ -35,10 +35,11 @@ class DuckdbEngine implements Engine {
   readonly #db: Duckdb;
   /** The query of each view, which is not named again: stages that run in one process name many of the same. */
   readonly #views = new Map<string, string>();
-  #functions: Functions | undefined;
+  readonly #functions: FunctionCatalog;
 
   constructor(db: Duckdb) {
     this.#db = db;
+    this.#functions = new FunctionCatalog(db);
   }
 
   async nameParquet(view: string, files: readonly string[]): Promise<void> {
@@ -100,17 +101,11 @@ class DuckdbEngine implements Engine {
   }
 
   checkExpression(expression: string, columns: Readonly<Record<string, string>>): Promise<string | null> {
-    return checkExpression(this.#db, expression, { columns, readFunctions: () => this.#readFunctions() });
+    return checkExpression(this.#db, expression, { columns, functions: this.#functions });
   }
 
-  async checkQuery(sql: string, inputs: Inputs): Promise<CheckedQuery> {
-    const { all: functions } = await this.#readFunctions();
-    return await checkQuery(this.#db, sql, { inputs, functions });
-  }
-
-  /** Reads once which functions may be called: that takes longer than a check. */
-  async #readFunctions(): Promise<Functions> {
-    return this.#functions ??= await readFunctions(this.#db);
+  checkQuery(sql: string, inputs: Inputs): Promise<CheckedQuery> {
+    return checkQuery(this.#db, sql, { inputs, functions: this.#functions });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

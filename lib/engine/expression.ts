@@ -6,11 +6,8 @@
  */
 import type { Duckdb } from "../duckdb/duckdb.ts";
 import { bind } from "./bind.ts";
-import { findForeignCall, type Functions } from "./functions.ts";
-import { columnOf, functionOf, isFault, lowerCase, parse, type Parsed, type Part, partsOf } from "./tree.ts";
-
-/** Operators that DuckDB has as functions; asking its catalog about them would take longer than all else. */
-const OPERATORS = new Set(["+", "-", "*", "/", "//", "%", "~~", "!~~"]);
+import { findForeignCall, type FunctionCatalog } from "./functions.ts";
+import { columnOf, isFault, lowerCase, parse, type Parsed, type Part, partsOf } from "./tree.ts";
 
 /** What an expression over the columns of one row may be made of, as classes of the tree. */
 export const ROW_CLASSES: readonly string[] = [
@@ -29,29 +26,23 @@ export const ROW_CLASSES: readonly string[] = [
  * What is wrong with a rule, in words; `null` if it is fine.
  *
  * @param over.columns The SQL type of each column.
- * @param over.readFunctions Reads what may be called; not called for a rule that has nothing but operators.
  */
 export async function checkExpression(
   db: Duckdb,
   expression: string,
-  over: { columns: Readonly<Record<string, string>>; readFunctions: () => Promise<Functions> },
+  over: { columns: Readonly<Record<string, string>>; functions: FunctionCatalog },
 ): Promise<string | null> {
   // With brackets around it an expression cannot be more than one; without them it cannot be two halves of one.
-  const [bare, bracketed] = (await parse(db, [`SELECT ${expression}`, `SELECT (${expression})`])).map(
-    onlyExpression,
-  );
+  const bare = onlyExpression(await parse(db, `SELECT ${expression}`));
   if (typeof bare === "string") return bare;
+  const bracketed = onlyExpression(await parse(db, `SELECT (${expression})`));
   if (typeof bracketed === "string") return bracketed;
   const parts = [...partsOf(bracketed)].map(({ part }) => part);
   const fault = findForeignPart(parts, Object.keys(over.columns));
   if (fault !== null) return fault;
-  const calls = parts.filter((part) => {
-    const called = functionOf(part);
-    return called !== null && !OPERATORS.has(called);
-  });
-  const { scalar } = calls.length > 0 ? await over.readFunctions() : { scalar: OPERATORS };
-  for (const call of calls) {
-    const name = findForeignCall(call, scalar);
+  const functions = await over.functions.for(parts, "scalar");
+  for (const part of parts) {
+    const name = findForeignCall(part, functions);
     if (name !== null) return `it may not call ${name}`;
   }
   return await bindBoolean(db, expression, over.columns);

@@ -48,7 +48,54 @@ export interface Functions {
   readonly all: ReadonlySet<string>;
 }
 
-/** Reads the functions from DuckDB's catalog, which takes ten times as long as checking a query. */
+/** Operators and functions of one row that most rules and marts have, a part of {@linkcode Functions.scalar}. */
+const COMMON_SCALAR = [
+  ...["+", "-", "*", "/", "//", "%", "||", "~~", "!~~"],
+  ...["abs", "ceil", "concat", "concat_ws", "floor", "greatest", "least", "length", "lower", "lpad", "ltrim"],
+  ...[
+    "day",
+    "month",
+    "quarter",
+    "year",
+    "replace",
+    "rpad",
+    "rtrim",
+    "starts_with",
+    "substring",
+    "trim",
+    "upper",
+  ],
+] as const;
+
+/** What needs no look at the catalog. */
+export const COMMON_FUNCTIONS: Functions = {
+  scalar: new Set(COMMON_SCALAR),
+  all: new Set([
+    ...COMMON_SCALAR,
+    ...["avg", "count", "count_star", "max", "min", "nullif", "row_number", "sum"],
+  ]),
+};
+
+/** The functions that may be called, by the catalog of a DuckDB. */
+export class FunctionCatalog {
+  readonly #db: Duckdb;
+  #functions: Functions | undefined;
+
+  /** Reads nothing yet. */
+  constructor(db: Duckdb) {
+    this.#db = db;
+  }
+
+  /** Which functions may be called, as far as these parts call any: the catalog is read if they call an uncommon one. */
+  async for(parts: readonly Part[], kind: keyof Functions): Promise<ReadonlySet<string>> {
+    const common = COMMON_FUNCTIONS[kind];
+    const isCommon = (called: string | null) => called === null || common.has(called);
+    if (parts.every((part) => isCommon(functionOf(part)))) return common;
+    return (this.#functions ??= await readFunctions(this.#db))[kind];
+  }
+}
+
+/** Reads all functions, which takes ten times as long as checking a query. */
 export async function readFunctions(db: Duckdb): Promise<Functions> {
   // Every overload must be consistent: which one is meant is known only once a call is bound. Table functions count for
   // `scalar` alone: a query can call them in FROM only, where they are looked at by themselves.

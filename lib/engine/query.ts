@@ -10,7 +10,7 @@ import type { Duckdb } from "../duckdb/duckdb.ts";
 import { bind } from "./bind.ts";
 import type { CheckedQuery, Inputs } from "./engine.ts";
 import { ROW_CLASSES } from "./expression.ts";
-import { findForeignCall, valueOf } from "./functions.ts";
+import { findForeignCall, type FunctionCatalog, valueOf } from "./functions.ts";
 import {
   type Ctes,
   type Fault,
@@ -50,8 +50,8 @@ const ONE_SELECT = "it must be one SELECT, in which a PIVOT lists its values";
 export interface Allowed {
   /** The views that it may read. */
   readonly inputs: Inputs;
-  /** The functions that it may call. */
-  readonly functions: ReadonlySet<string>;
+  /** The functions, of which it may call all that always give the same. */
+  readonly functions: FunctionCatalog;
 }
 
 /** What a source may be: an input or a CTE that it sees. */
@@ -62,12 +62,10 @@ interface Sources {
 
 /** Checks a query and describes its result; see {@linkcode Engine.checkQuery}. */
 export async function checkQuery(db: Duckdb, sql: string, allowed: Allowed): Promise<CheckedQuery> {
-  // The line end keeps a comment at the end from hiding the bracket.
-  const [bare, bracketed] = await parse(db, [sql, `SELECT * FROM (\n${sql}\n)`]);
-  const fault = findFault(sql, bare, allowed);
+  const parsed = await parse(db, sql);
+  const fault = await findFault(sql, parsed, allowed);
   if (fault !== null) return { fault: textOf(fault) };
-  if (isFault(bracketed)) return { fault: "it must do in brackets too: without a semicolon at its end" };
-  const columns = await bind(db, sql, allowed.inputs);
+  const columns = await bind(db, sql, readBy(parsed, allowed.inputs));
   if (isFault(columns)) return { fault: textOf(columns) };
   const seen = new Set<string>();
   for (const [name] of columns) {
@@ -77,18 +75,30 @@ export async function checkQuery(db: Duckdb, sql: string, allowed: Allowed): Pro
   return { columns: new Map(columns) };
 }
 
+/** The inputs that a query names. */
+function readBy(parsed: Parsed, inputs: Inputs): Inputs {
+  const names = new Set([...partsOf(parsed)].map(({ part }) => lowerCase(String(part.table_name ?? ""))));
+  return Object.fromEntries(Object.entries(inputs).filter(([name]) => names.has(lowerCase(name))));
+}
+
 function textOf({ what, line }: Fault): string {
   return line === null ? visible(what) : `line ${line}: ${visible(what)}`;
 }
 
 /** The first fault of a parsed query in the order of its tree; `null` if there is none. */
-function findFault(sql: string, parsed: Parsed, { inputs, functions }: Allowed): Fault | null {
+async function findFault(
+  sql: string,
+  parsed: Parsed,
+  { inputs, functions }: Allowed,
+): Promise<Fault | null> {
   if (isFault(parsed)) return parsed.what.startsWith(NO_SELECT) ? { what: ONE_SELECT, line: null } : parsed;
   if (parsed.length !== 1) return { what: ONE_SELECT, line: null };
   const names = Object.keys(inputs);
-  for (const { part, ctes } of partsOf(parsed)) {
+  const parts = [...partsOf(parsed)];
+  const callable = await functions.for(parts.map(({ part }) => part), "all");
+  for (const { part, ctes } of parts) {
     const what = "class" in part
-      ? faultOfExpression(part, functions)
+      ? faultOfExpression(part, callable)
       : "cte_map" in part
       ? faultOfQuery(part)
       : "sample" in part

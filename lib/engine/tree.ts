@@ -31,16 +31,10 @@ export interface Ctes {
   readonly others: Ctes | null;
 }
 
-/** Parses two texts: what is checked, as it is and in brackets. */
-export async function parse(
-  db: Duckdb,
-  [bare, bracketed]: readonly [bare: string, bracketed: string],
-): Promise<[bare: Parsed, bracketed: Parsed]> {
-  const [trees] = await db.query(
-    "SELECT json_serialize_sql($1::VARCHAR) AS bare, json_serialize_sql($2::VARCHAR) AS bracketed",
-    [bare, bracketed],
-  );
-  return [readTree(String(trees?.bare), bare), readTree(String(trees?.bracketed), bracketed)];
+/** Parses a text. */
+export async function parse(db: Duckdb, text: string): Promise<Parsed> {
+  const [row] = await db.query("SELECT json_serialize_sql($1::VARCHAR) AS tree", [text]);
+  return readTree(String(row?.tree), text);
 }
 
 /** Reads the tree of a text as `json_serialize_sql` writes it. */

@@ -21,6 +21,9 @@ const IN_USE = /could not set lock|conflicting lock|being used by another proces
 const TOO_LARGE =
   /\b(Out of Range Error: Overflow|Conversion Error: .*(out of range|could not cast value))/is;
 
+/** Texts of a table that there is not. */
+const MISSING = /^Catalog Error: Table .* does not exist/i;
+
 /** Why a file could not be opened, by DuckDB's text and the file's path. */
 const OPEN_FAULTS: readonly ErrorRule<{ readonly said: string; readonly path: string }>[] = [
   {
@@ -51,6 +54,11 @@ export function isInUse(error: unknown): boolean {
 /** Whether a value did not fit into its type. */
 export function isTooLarge(error: unknown): boolean {
   return error instanceof Error && TOO_LARGE.test(error.message);
+}
+
+/** Whether a table is missing. */
+export function isMissing(error: unknown): boolean {
+  return MISSING.test(messageOf(error));
 }
 
 /** The error of a file that another process has not closed in time (75). */

@@ -37,13 +37,29 @@ export class DuckdbFile implements AsyncDisposable {
   readonly #options: DuckdbFileOptions;
   /** Work waits for the work before it: a second opening in one process would end the first one's file lock. */
   #queue: Promise<unknown> = Promise.resolve();
-  #db: Duckdb | null = null;
+  /** The DuckDB in memory, begun before it is used: whatever comes before its first use need not wait for it. */
+  #opening: Promise<Duckdb> | null;
   #attached = false;
   #detaching: ReturnType<typeof setTimeout> | undefined;
 
-  /** Opens nothing yet. */
+  /** Does not open the file yet. */
   constructor(options: DuckdbFileOptions) {
     this.#options = options;
+    this.#opening = this.#open();
+  }
+
+  #open(): Promise<Duckdb> {
+    const { path, workDir, resources, signal } = this.#options;
+    const opening = Duckdb.open({
+      allowedFolders: [workDir],
+      databaseFile: path,
+      spillFolder: resolve(workDir, "spill"),
+      resources,
+      ...(signal ? { signal } : {}),
+    });
+    // Who uses it is told; nobody may.
+    opening.catch(() => {});
+    return opening;
   }
 
   /** Runs the work after the work before it, with the file open. */
@@ -65,20 +81,14 @@ export class DuckdbFile implements AsyncDisposable {
 
   /** Opens the file, as soon as no other process has it open. */
   async #attach(): Promise<Duckdb> {
-    const { path, workDir, resources, readOnly, monotonic, signal } = this.#options;
+    const { path, readOnly, monotonic, signal } = this.#options;
     const deadline = monotonic() + OPEN_TIMEOUT_MS;
     while (true) {
       try {
-        this.#db ??= await Duckdb.open({
-          allowedFolders: [workDir],
-          databaseFile: path,
-          spillFolder: resolve(workDir, "spill"),
-          resources,
-          ...(signal ? { signal } : {}),
-        });
-        if (!this.#attached) await this.#db.attach({ readOnly });
+        const db = await (this.#opening ??= this.#open());
+        if (!this.#attached) await db.attach({ readOnly });
         this.#attached = true;
-        return this.#db;
+        return db;
       } catch (error) {
         if (!isInUse(error)) throw openError(error, path);
         signal?.throwIfAborted();
@@ -92,19 +102,23 @@ export class DuckdbFile implements AsyncDisposable {
   async #detach(): Promise<void> {
     clearTimeout(this.#detaching);
     try {
-      if (this.#attached) await this.#db?.detach();
+      if (this.#attached) await (await this.#opening)?.detach();
     } catch {
-      await this.#db?.[Symbol.asyncDispose]();
-      this.#db = null;
+      await this.#close();
     }
     this.#attached = false;
+  }
+
+  async #close(): Promise<void> {
+    const db = await this.#opening?.catch(() => null);
+    this.#opening = null;
+    await db?.[Symbol.asyncDispose]();
   }
 
   /** Closes the file and the DuckDB in memory. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#queue;
     await this.#detach();
-    await this.#db?.[Symbol.asyncDispose]();
-    this.#db = null;
+    await this.#close();
   }
 }

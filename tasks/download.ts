@@ -52,8 +52,8 @@ export async function download(context: DownloadContext): Promise<Manifest> {
   const manifest = newManifest({ runId, dryRun, config: frozen, model, token, attempt, leftovers });
   const found = await listNew(context);
   if (found.length > 0) {
-    manifest.dimensions = await snapshotDimensions(context);
-    const downloaded = await downloadAll(context, found);
+    const { dimensions, downloaded } = await takeAll(context, found);
+    manifest.dimensions = dimensions;
     manifest.files = await findKnownContent(context, await skipChanged(context, downloaded));
   }
   const taken = manifest.files.filter((file) => file.status !== "skipped");
@@ -81,6 +81,22 @@ async function removeDeadRuns(
   }
 }
 
+/** Downloads the files while the database writes the snapshot; if that fails, what is being downloaded is stopped. */
+async function takeAll(context: DownloadContext, found: readonly Delivered[]) {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([context.signal, stop.signal]);
+  const downloading = downloadAll({ ...context, signal }, found);
+  // Its error is thrown below, and not before the snapshot is over.
+  downloading.catch(() => {});
+  try {
+    return { dimensions: await snapshotDimensions(context), downloaded: await downloading };
+  } catch (error) {
+    stop.abort(error);
+    await downloading.catch(() => {});
+    throw error;
+  }
+}
+
 /** Snapshots the dimensions and refuses keys that would multiply rows. */
 async function snapshotDimensions(
   { model, database, engine, runFolder }: DownloadContext,
@@ -89,11 +105,12 @@ async function snapshotDimensions(
   const snapshot = await database.snapshot(join(runFolder, "dimensions"), model.dimensions);
   for (const [name, { file }] of Object.entries(snapshot)) await engine.nameParquet(name, [file]);
   const dimensions = Object.entries(model.dimensions);
-  const keys = dimensions.map(([name, { key }]) =>
-    `SELECT ${literal(name)} AS dimension, CAST(${identifier(key)} AS STRING) AS dimension_key FROM ${
-      identifier(name)
-    }`
-  );
+  // Numbers are compared in half the time of texts.
+  const isNumber = dimensions.every(([, { key, ids }]) => ids.includes(key));
+  const keys = dimensions.map(([name, { key }]) => {
+    const value = isNumber ? identifier(key) : `CAST(${identifier(key)} AS STRING)`;
+    return `SELECT ${literal(name)} AS dimension, ${value} AS dimension_key FROM ${identifier(name)}`;
+  });
   if (keys.length === 0) return {};
   await engine.nameQuery("keys", keys.join(" UNION ALL "));
   const violations = await engine.query(duplicateKeys);

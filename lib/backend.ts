@@ -24,6 +24,8 @@ export interface Backend<Settings, Surroundings, Opened> {
   nameOf(settings: Settings): string;
   /** The settings that say where it is, without those that say who asks: each stage may have an account of its own. */
   placeOf(settings: Settings): unknown;
+  /** What accounts are granted rights on, a database or a bucket; `null` if there are no accounts. */
+  grantedOn(settings: Settings): string | null;
   /** Opens it; its driver is loaded now. */
   open(settings: Settings, surroundings: Surroundings): Promise<Opened>;
 }

@@ -39,6 +39,7 @@ const DATABASES: {
     needs: [],
     nameOf: ({ path }) => path,
     placeOf: (settings) => settings,
+    grantedOn: () => null,
     open: ({ path }, surroundings) => Promise.resolve(openDuckdbDatabase({ ...surroundings, path })),
   },
   mysql: {
@@ -48,6 +49,7 @@ const DATABASES: {
     needs: ["net"],
     nameOf: ({ host, database }) => `${host}/${database}`,
     placeOf: (settings) => ({ ...settings, user: "" }),
+    grantedOn: ({ database }) => database,
     async open(settings, surroundings) {
       // Loading the driver takes longer than a small night with a DuckDB file.
       const { openMysqlDatabase } = await import("./mysql/database.ts");

@@ -7,11 +7,13 @@
 import { dirname, resolve } from "node:path";
 import { configFault, loadConfig, type LoadedConfig } from "../config/load.ts";
 import { type Config, pathFields, SECRET_FIELDS } from "../config/schema.ts";
+import { databaseBackend } from "../database/open.ts";
 import type { ConfigWorld, ValueOrigin } from "../config/values.ts";
 import { valueAt } from "../config/freeze.ts";
 import type { Engine } from "../engine/engine.ts";
 import { LEAST_SECRET_CHARACTERS } from "../secrets/redactor.ts";
 import { REDACTED, Secret } from "../secrets/secret.ts";
+import { storeBackend } from "../store/open.ts";
 import { visible } from "../text.ts";
 import { describeModel } from "./describe.ts";
 import { loadModel } from "./load.ts";
@@ -46,8 +48,12 @@ export interface ConfigReport {
   readonly rights: Rights;
 }
 
-/** What a model needs; a database and a bucket that the configuration does not name are called `DATABASE` and `BUCKET`. */
+/** What a model needs. */
 export interface Rights {
+  /** What the grants are on; `null` if the configured database has no accounts: then they are on `DATABASE`. */
+  readonly database: string | null;
+  /** What the policy is for; `null` if the configured store is no bucket: then it is for `BUCKET`. */
+  readonly bucket: string | null;
   /** Statements, one account for each stage. */
   readonly grants: readonly string[];
   /** One role for each stage. */
@@ -99,12 +105,15 @@ export async function checkConfig(
   };
 }
 
-function rightsOf({ store, database, prefixes }: Config, model: Model): Rights {
-  const bucket = store.kind === "s3" ? store.bucket : "BUCKET";
+function rightsOf(config: Config, model: Model): Rights {
+  const database = databaseBackend(config.database).grantedOn(config.database);
+  const bucket = storeBackend(config.store).grantedOn(config.store);
   const role = (stage: string) => `arn:aws:iam::ACCOUNT:role/nightly-marts-${stage}`;
   return {
-    grants: grantsOf(model, database.kind === "mysql" ? database.database : "DATABASE"),
-    bucketPolicy: bucketPolicyOf(model, prefixes, { bucket, role }),
+    database,
+    bucket,
+    grants: grantsOf(model, database ?? "DATABASE"),
+    bucketPolicy: bucketPolicyOf(model, config.prefixes, { bucket: bucket ?? "BUCKET", role }),
   };
 }
 
@@ -115,11 +124,10 @@ export function renderReport({ config, fields, warnings, model, rights }: Config
     `  ${field.padEnd(width)}  ${visible(String(value))}  (${visible(source)})`
   );
   const warned = warnings.map((warning) => `Warning: ${warning}`);
-  const kindOf = (part: string) => fields.find(({ field }) => field === `${part}.kind`)?.value;
-  const grants = kindOf("database") === "mysql" ? ["", "Grants that the model needs:", ...rights.grants] : [];
-  const policy = kindOf("store") === "s3"
-    ? ["", "Bucket policy that the model needs:", JSON.stringify(rights.bucketPolicy, null, 2)]
-    : [];
+  const grants = rights.database === null ? [] : ["", "Grants that the model needs:", ...rights.grants];
+  const policy = rights.bucket === null
+    ? []
+    : ["", "Bucket policy that the model needs:", JSON.stringify(rights.bucketPolicy, null, 2)];
   const parts = Object.entries(model).map(([kind, names]) => `  ${kind}: ${names.join(", ")}`);
   return [
     `${config} is valid`,

@@ -49,6 +49,7 @@ const STORES: { readonly [K in Kind]: StoreBackend<Extract<StoreSettings, { kind
     secretVariables: () => [],
     nameOf: ({ path }) => path,
     placeOf: (settings) => settings,
+    grantedOn: () => null,
     open: ({ path }, { now }) => openFolderStore(path, () => now().getTime()),
   },
   s3: {
@@ -61,6 +62,7 @@ const STORES: { readonly [K in Kind]: StoreBackend<Extract<StoreSettings, { kind
     secretVariables: ({ credentials }) => credentials === undefined ? AWS_SECRETS : [],
     nameOf: ({ bucket }) => `s3://${bucket}`,
     placeOf: ({ credentials: _, ...place }) => place,
+    grantedOn: ({ bucket }) => bucket,
     async open(settings, { learnSecret, signal }) {
       // Loading the SDK takes longer than a small night with a folder.
       const { openS3Store } = await import("./s3/store.ts");

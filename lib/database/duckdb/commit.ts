@@ -82,7 +82,10 @@ async function addTotals(db: Duckdb, totals: TableTotals): Promise<void> {
   const { name, columns, key, add, latest, incentive } = totals.table;
   const names = Object.keys(columns);
   const updates = [
-    ...add.map((column) => `${identifier(column)} = m.${identifier(column)} + t.${identifier(column)}`),
+    // A column that was added to the table later holds NULL, which is no total yet.
+    ...add.map((column) =>
+      `${identifier(column)} = coalesce(m.${identifier(column)}, 0) + t.${identifier(column)}`
+    ),
     ...latest.map((column) => `${identifier(column)} = t.${identifier(column)}`),
   ];
   const inserted = names.map(identifier), values = names.map((column) => `t.${identifier(column)}`);
@@ -90,11 +93,13 @@ async function addTotals(db: Duckdb, totals: TableTotals): Promise<void> {
     inserted.push(identifier(incentive.column));
     values.push("0.00");
   }
-  await db.query(
+  const [merged] = await db.query(
     `MERGE INTO ${identifier(name)} AS m USING ${totalsRelation(totals)} AS t ON ${same("m", "t", key)}
      ${updates.length > 0 ? `WHEN MATCHED THEN UPDATE SET ${updates.join(", ")}` : ""}
      WHEN NOT MATCHED THEN INSERT (${inserted.join(", ")}) VALUES (${values.join(", ")})`,
   );
+  // A key that the table has twice, as one that was longer once, would be added to twice. Without updates nothing is.
+  if (updates.length > 0 && Number(merged?.Count) !== totals.rowCount) throw keyTwice(totals);
 }
 
 /**

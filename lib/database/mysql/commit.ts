@@ -81,7 +81,8 @@ async function addTotals(
   // Names the staging table's columns: of the ways to say it, VALUES() is deprecated in MySQL 8 and a row alias unknown
   // to MariaDB.
   const updates = [
-    ...add.map(quoted).map((column) => `${column} = ${table}.${column} + ${staged}.${column}`),
+    // A column that was added to the table later holds NULL, which is no total yet.
+    ...add.map(quoted).map((column) => `${column} = COALESCE(${table}.${column}, 0) + ${staged}.${column}`),
     ...latest.map(quoted).map((column) => `${column} = ${staged}.${column}`),
   ];
   await connection.run(

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import type { ComputeContext } from "./context.ts";
 import { type Engine, nameWithin, type WriteTarget, type Written } from "../engine/engine.ts";
-import { DataError } from "../errors.ts";
+import { DataError, messageOf, PipelineError } from "../errors.ts";
 import { acceptedColumns } from "../model/describe.ts";
 import { acceptedView, type Mart, type MartTable, type Model } from "../model/model.ts";
 import type { RunTotals, WrittenFiles } from "./manifest.ts";
@@ -38,10 +38,37 @@ export async function buildMarts(
   );
   if (marts.length > 0) await nameInputs(context);
   for (const [name, mart] of marts) {
-    if (mart.table) {
-      manifest.totals[name] = await buildTotals(name, { ...mart, table: mart.table }, audits, context);
-    } else manifest.marts[name] = await buildRows(name, mart, audits.row, context);
+    try {
+      if (mart.table) {
+        const totals = await buildTotals(name, { ...mart, table: mart.table }, audits, context);
+        if (totals.rowCount > 0) manifest.totals[name] = totals;
+      } else manifest.marts[name] = await buildRows(name, mart, audits.row, context);
+    } catch (error) {
+      throw martError(error, name, mart);
+    }
   }
+}
+
+/** How DuckDB begins what it says of a query that fails, unless it is at fault itself. */
+const SAID_OF_QUERY = /^(?!INTERNAL|FATAL)[A-Z][\w -]* Error: /;
+/** Of a folder for a partition. */
+const NAME_TOO_LONG = /file name too long/i;
+
+/** The error of a query that binds but cannot be run on the night's rows (65); any other error as it is. */
+function martError(error: unknown, name: string, { files }: Mart): unknown {
+  const said = messageOf(error);
+  if (error instanceof PipelineError || !SAID_OF_QUERY.test(said)) return error;
+  // The name has a value in it.
+  const what = NAME_TOO_LONG.test(said)
+    ? `a value of ${
+      files?.partitionBy.join(" or ")
+    }, by which it is partitioned, is too long for the name of a folder`
+    : `its query failed: ${said}`;
+  return new DataError(
+    "mart_failed",
+    `Cannot build ${name}: ${what}; nothing was published. Correct the query, or a rule of the contract that keeps such ` +
+      "rows out, and run again",
+  );
 }
 
 /** Names the accepted rows of every dataset, also of one that has none, and the dimensions of the run. */
@@ -81,12 +108,23 @@ async function buildRows(
     ? { fileName: `${runId}-{i}`, partitionBy }
     : { fileName: "part-{i}" };
   const { rowCount, files } = await write(name, mart, target, context);
-  await engine.nameParquet(name, files);
+  await nameMart(name, mart, files, engine);
   await auditMoney(audit, name, mart, { engine, model });
   return { rowCount, files: files.map((file) => nameWithin(runFolder, file)) };
 }
 
-/** Builds the totals that the commit adds to a table. */
+/** Names what was written; without rows there is no file, and nothing but its money is looked at. */
+async function nameMart(
+  name: string,
+  { money }: Mart,
+  files: readonly string[],
+  engine: Engine,
+): Promise<void> {
+  if (files.length > 0) return await engine.nameParquet(name, files);
+  await engine.nameQuery(name, `SELECT CAST(NULL AS DECIMAL(18, 2)) AS ${identifier(money)} WHERE 1 = 0`);
+}
+
+/** Builds the totals that the commit adds to a table: none if those of all keys are left out, being 0. */
 async function buildTotals(
   name: string,
   mart: Mart & { readonly table: MartTable },
@@ -95,9 +133,9 @@ async function buildTotals(
 ): Promise<RunTotals> {
   const { engine, runFolder, manifest: { model } } = context;
   const { rowCount, files } = await write(name, mart, { fileName: "part-{i}" }, context);
-  if (rowCount === 0) throw new Error(`${name} has no rows, though rows were accepted`);
-  await engine.nameParquet(name, files);
+  await nameMart(name, mart, files, engine);
   await auditMoney(audits.totals, name, mart, { engine, model });
+  if (rowCount === 0) return { files: [], rowCount, sums: {} };
   const keys = mart.table.key.map(identifier).join(", ");
   await engine.nameQuery("mart_keys", `SELECT ${keys} FROM ${identifier(name)}`);
   await runAudit(audits.key, name, `one row for each ${mart.table.key.join(" and ")}`, engine);

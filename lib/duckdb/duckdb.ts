@@ -103,6 +103,8 @@ export class Duckdb implements AsyncDisposable {
         "SET enable_progress_bar = true",
         "SET enable_progress_bar_print = false",
         options.joinAsWritten ? `SET disabled_optimizers = '${REORDERING}'` : "",
+        // Else a night would depend on the machine's own.
+        "SET TimeZone = 'UTC'",
         "SET autoinstall_known_extensions = false",
         "SET autoload_known_extensions = false",
         `SET temp_directory = ${literal(options.spillFolder)}`,

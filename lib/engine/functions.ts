@@ -25,6 +25,9 @@ const FORBIDDEN_FUNCTIONS = [
   "vector_type",
 ];
 
+/** Functions that call another by its name, whichever it is. Macros such as list_sum are made of them, with a known one. */
+const BY_NAME = ["aggregate", "array_aggr", "array_aggregate", "list_aggr", "list_aggregate"];
+
 /** Names that DuckDB takes for a call without brackets if no column has them (its GetSQLValueFunctionName). */
 const VALUE_NAMES = new Set([
   "current_catalog",
@@ -122,6 +125,10 @@ export async function readFunctions(db: Duckdb): Promise<Functions> {
   for (let before = 0; before < all.size;) {
     before = all.size;
     for (const [name, trees] of macros) if (trees.every((tree) => isMadeOf(tree, all))) all.add(name);
+  }
+  for (const name of BY_NAME) {
+    scalar.delete(name);
+    all.delete(name);
   }
   return { scalar, all };
 }

@@ -91,21 +91,24 @@ export function parseDocument(path: string, text: string): ConfigDocument {
     throw new ConfigError("invalid_config", `${where}: not valid JSONC: ${what}`);
   }
   const document: ConfigDocument = { path, text, root: root as ValueNode };
-  requireUniqueKeys(document, document.root);
+  requireKeys(document, document.root);
   return document;
 }
 
-/** JSON takes the last of two equal keys in silence; who wrote the first believes that it counts. */
-function requireUniqueKeys(document: ConfigDocument, node: ValueNode): void {
-  const seen = new Set<unknown>();
+/**
+ * JSON takes the last of two equal keys in silence, and JavaScript loses one key: who wrote it believes that it counts.
+ */
+function requireKeys(document: ConfigDocument, node: ValueNode): void {
+  const seen = new Set<unknown>(["__proto__"]);
   for (const child of node.children ?? []) {
     const key = child.type === "property" ? child.children?.[0] : undefined;
     if (key && seen.has(key.value)) {
       const where = `${document.path}:${lineAt(document.text, key.offset)}`;
-      throw new ConfigError("invalid_config", `${where}: ${key.value}: given twice`);
+      const what = key.value === "__proto__" ? "is reserved" : "given twice";
+      throw new ConfigError("invalid_config", `${where}: ${key.value}: ${what}`);
     }
     if (key) seen.add(key.value);
-    requireUniqueKeys(document, child);
+    requireKeys(document, child);
   }
 }
 

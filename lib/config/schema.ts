@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { contractSettingsSchema, csvSchema } from "../contract/schema.ts";
 import { databaseSchema } from "../database/config.ts";
@@ -18,6 +19,12 @@ export const SECRET_FIELDS: readonly string[] = [
   ...DATABASE_SECRETS.map((field) => `database.${field}`),
 ];
 
+/** A key has at most 1,024 bytes in S3, and a file's name 255 in a folder; what follows a prefix needs its part. */
+function isPrefixOfKeys(prefix: string): boolean {
+  return Buffer.byteLength(prefix) <= 512 &&
+    prefix.split("/").every((segment) => Buffer.byteLength(segment) <= 255);
+}
+
 /**
  * A prefix of keys in the object store, which ends in a slash.
  *
@@ -26,7 +33,7 @@ export const SECRET_FIELDS: readonly string[] = [
 export const prefixSchema = z.string().regex(
   /^(?!\.{1,2}\/)[^/\0]+\/(?:(?!\.{1,2}\/)[^/\0]+\/)*$/,
   'must end in "/" and have no empty, "." or ".." segment',
-);
+).refine(isPrefixOfKeys, "must have at most 512 bytes, and 255 in a segment");
 
 const modelPrefix = prefixSchema.optional().describe("Left out: the model's.");
 

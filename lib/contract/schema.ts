@@ -9,6 +9,9 @@ import { ADDED_COLUMNS } from "./contract.ts";
 
 const text = z.string().min(1);
 
+/** Names that every object of JavaScript has, such as `constructor`: it would be found where nobody has put it. */
+const isInherited = (name: string) => name in {};
+
 /**
  * What a column of a source file may be called.
  *
@@ -16,8 +19,11 @@ const text = z.string().min(1);
  */
 export const columnName = z.string().regex(
   /^[A-Za-z_][A-Za-z0-9_]{0,62}$/,
-  "must be letters, digits and underscores",
-);
+  "must be a letter or underscore, then letters, digits and underscores, at most 63 characters",
+).refine((name) => !isInherited(name), "is reserved");
+
+/** The path of a run's files has it, and hides a column of that name from readers. */
+const PATH_COLUMN = "run_id";
 
 /**
  * Mandatory columns with their types.
@@ -28,7 +34,7 @@ export const columnsSchema = z.record(
   columnName,
   z.string().refine((type) => parseColumnType(type) !== null, "must be integer, text, date or decimal(p,s)"),
 ).superRefine((given, issues) => {
-  const seen = new Set<string>(ADDED_COLUMNS);
+  const seen = new Set<string>([...ADDED_COLUMNS, PATH_COLUMN]);
   for (const name of Object.keys(given)) {
     if (seen.has(name.toLowerCase())) {
       issues.addIssue({ code: "custom", path: [name], message: `the name "${name}" is taken` });

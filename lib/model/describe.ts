@@ -81,6 +81,11 @@ function checkRows({ money, files }: Mart, columns: Columns): string | null {
     return `it gives no column ${money} as DECIMAL(p,2), its money ("money" names another column)`;
   }
   const partitionBy = files?.partitionBy ?? [];
+  if (partitionBy.includes(money)) return `it is partitioned by ${money}, its money`;
+  const hidden = Object.keys(columns).find((column) => column.toLowerCase() === "run_id");
+  if (partitionBy.length === 0 && hidden !== undefined) {
+    return `it gives a column ${hidden}, which the run's id in the path of its files hides; name it otherwise`;
+  }
   const missing = partitionBy.filter((column) => !(column in columns));
   if (missing.length > 0) return `it gives no column ${missing.join(", ")}, by which it is partitioned`;
   return partitionBy.length < Object.keys(columns).length

@@ -61,11 +61,11 @@ function* checkNames({ dimensions, datasets, marts }: GivenModel): Generator<Mod
 }
 
 function* checkDimensions({ dimensions }: GivenModel): Generator<ModelFault> {
-  for (const [name, { key, ids = [], text, personal }] of Object.entries(dimensions)) {
+  for (const [name, { key, ids: given, text, personal }] of Object.entries(dimensions)) {
     const path = ["dimensions", name];
-    const columns = [...ids, ...text];
+    const columns = [...given ?? [], ...text];
     yield* checkRepeats([...path, "text"], columns);
-    if (ids.length > 0 && !columns.includes(key)) {
+    if (given !== undefined && !columns.includes(key)) {
       yield { path: [...path, "key"], what: `"${key}" must be among ids or text` };
     }
     const strangers = personal.filter((column) => !columns.includes(column));

@@ -13,6 +13,7 @@ import { describeIssue, type LoadedConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { valuesOf } from "../config/document.ts";
 import { ConfigError, messageOf } from "../errors.ts";
+import { decodeUtf8 } from "../text.ts";
 import { checkFit, checkPrefixes, type ModelFault, moneyOf } from "./fit.ts";
 import type { Dataset, Mart, MartTable, Model } from "./model.ts";
 import { type GivenDataset, type GivenMart, type GivenModel, modelSchema } from "./schema.ts";
@@ -183,14 +184,16 @@ async function readQuery(
   places: Places,
 ): Promise<string> {
   const path = resolve(dirname(document.path), mart.sql ?? `${name}.sql`);
+  const key = mart.sql === undefined ? ["marts", name] : ["marts", name, "sql"];
+  let text: string | null;
   try {
-    const text = await Deno.readTextFile(path);
-    // A final semicolon is how people end a query.
-    return text.trimEnd().replace(/;$/, "");
+    text = decodeUtf8(await Deno.readFile(path));
   } catch (error) {
-    const key = mart.sql === undefined ? ["marts", name] : ["marts", name, "sql"];
     throw places.fault(key, `cannot read the query ${path}: ${messageOf(error)}`);
   }
+  if (text === null) throw places.fault(key, `the query ${path} is not UTF-8; save it as UTF-8`);
+  // A byte order mark is what some editors write, and a final semicolon how people end a query.
+  return text.replace(/^\ufeff/, "").trimEnd().replace(/;$/, "");
 }
 
 /** Puts in what the configuration says in place of the model; what it says of nothing in the model is at fault. */

@@ -47,8 +47,12 @@ export function grantsOf({ dimensions, marts }: Model, database: string): string
     { stage: "replay", privileges: "SELECT", tables: ["source_file"] },
     { stage: "replay", privileges: "SELECT, INSERT", tables: ["replayed_file", "replayed_row"] },
   ];
+  // A dimension may be called `order`.
+  const quoted = (name: string) => name === "*" ? name : `\`${name.replaceAll("`", "``")}\``;
   return grants.flatMap(({ stage, privileges, tables }) =>
-    tables.map((table) => `GRANT ${privileges} ON ${database}.${table} TO 'nightly_marts_${stage}'@'%';`)
+    tables.map((table) =>
+      `GRANT ${privileges} ON ${quoted(database)}.${quoted(table)} TO 'nightly_marts_${stage}'@'%';`
+    )
   );
 }
 

@@ -13,10 +13,7 @@ import { prefixSchema } from "../config/schema.ts";
 import { columnName, columnsSchema, rulesSchema } from "../contract/schema.ts";
 
 /** What a table, a dataset, a mart or a column may be called. */
-const name = z.string().regex(
-  /^[A-Za-z_][A-Za-z0-9_]{0,62}$/,
-  "must be a letter or underscore, then letters, digits and underscores, at most 63 characters",
-);
+const name = columnName;
 const names = z.array(name);
 
 const dimension = z.strictObject({

@@ -117,7 +117,7 @@ export async function readGrants(): Promise<Grant[]> {
   const statements = text.replaceAll(/^--.*$/gm, "").split(";").map((statement) => statement.trim());
   return statements.filter((statement) => statement !== "").map((statement) => {
     const [, privileges, table, account] =
-      /^GRANT ([A-Z, ]+) ON retail\.(\S+) TO 'nightly_marts_(\w+)'@'%'$/.exec(statement) ?? [];
+      /^GRANT ([A-Z, ]+) ON `retail`\.`?([^`\s]+)`? TO 'nightly_marts_(\w+)'@'%'$/.exec(statement) ?? [];
     if (privileges === undefined || table === undefined || account === undefined) {
       throw new RangeError(`grants.example.sql: the test does not know how to read "${statement}"`);
     }

@@ -154,7 +154,15 @@ Deno.test("loadModel() fills in what a model leaves out, and describes its table
 });
 
 /** What a model may not say: a change of the model above, and what the error says after file and line. */
-const BAD: readonly { what: string; changes: readonly Change[]; config?: object; says: string }[] = [
+/** A model that does not hold. */
+interface Bad {
+  readonly what: string;
+  readonly changes: readonly Change[];
+  readonly config?: object;
+  readonly says: string;
+}
+
+const BAD: readonly Bad[] = [
   {
     what: "an unknown key",
     changes: [{ path: ["marts", "returns_mart", "sort"], value: 1 }],
@@ -253,6 +261,70 @@ const BAD: readonly { what: string; changes: readonly Change[]; config?: object;
     what: "a column of the pipeline's own",
     changes: [{ path: ["datasets", "returns", "columns", "source_key"], value: "text" }],
     says: 'the name "source_key" is taken',
+  },
+  ...["constructor", "toString", "valueOf", "hasOwnProperty"].flatMap((name): Bad[] => [
+    {
+      what: `the mart's dataset ${name}`,
+      changes: [{ path: ["marts", "returns_mart", "from"], value: name }],
+      says: "marts.returns_mart.from: ",
+    },
+    {
+      what: `the dataset ${name}`,
+      changes: [{ path: ["datasets", name], value: MODEL.datasets.returns }],
+      says: `datasets.${name}: is reserved`,
+    },
+    {
+      what: `a key to the dimension ${name}`,
+      changes: [{ path: ["datasets", "returns", "keys", "region"], value: name }],
+      says: "datasets.returns.keys.region: is reserved",
+    },
+    {
+      what: `the partition ${name}`,
+      changes: [{ path: ["marts", "returns_mart", "partitionBy"], value: [name] }],
+      says: "marts.returns_mart.partitionBy.0: is reserved",
+    },
+    {
+      what: `the newest ${name}`,
+      changes: [{ path: ["marts", "customer_returns", "table", "latest"], value: [name] }],
+      says: "marts.customer_returns.table.latest.0: is reserved",
+    },
+  ]),
+  {
+    what: "a column that the path of a run hides",
+    changes: [{ path: ["datasets", "returns", "columns", "RUN_ID"], value: "text" }],
+    says: 'datasets.returns.columns.RUN_ID: the name "RUN_ID" is taken',
+  },
+  {
+    what: "a query that gives such a column",
+    changes: [
+      { path: ["marts", "returns_mart", "partitionBy"], value: undefined },
+      { path: ["returns_mart.sql"], value: "SELECT amount, region AS Run_id FROM accepted_returns" },
+    ],
+    says: "marts.returns_mart: its query: it gives a column Run_id, which the run's id",
+  },
+  {
+    what: "a partition by money",
+    changes: [{ path: ["marts", "returns_mart", "partitionBy"], value: ["amount"] }],
+    says: "marts.returns_mart: its query: it is partitioned by amount, its money",
+  },
+  {
+    what: "no ids, and the key not among the texts",
+    changes: [{ path: ["dimensions", "customer", "ids"], value: [] }],
+    says: 'dimensions.customer.key: "customer_id" must be among ids or text',
+  },
+  ...["é".repeat(128) + "/", "a/".repeat(257), "b".repeat(256) + "/c/"].map((prefix, index): Bad => ({
+    what: `prefix ${index} that no key can begin with`,
+    changes: [{ path: ["marts", "returns_mart", "prefix"], value: prefix }],
+    says: "marts.returns_mart.prefix: must have at most 512 bytes, and 255 in a segment",
+  })),
+  {
+    what: "a query that calls a function by its name",
+    changes: [{
+      path: ["returns_mart.sql"],
+      value:
+        "SELECT amount, list_aggregate([1], 'reservoir_quantile', 0.5) AS return_month FROM accepted_returns",
+    }],
+    says: "it may not call list_aggregate",
   },
   {
     what: "personal columns that are none",
@@ -407,6 +479,20 @@ for (const { what, changes, config, says } of BAD) {
     });
   });
 }
+
+Deno.test("loadModel() names file, line and key, when a model has the name that JavaScript loses", async () => {
+  await using place = await deployment([]);
+  const path = join(place.folder, "model.jsonc");
+  await Deno.writeTextFile(path, place.text.replace('"returns": {', '"__proto__": {}, "returns": {'));
+  await assert.rejects(place.load(), /model\.jsonc:\d+: __proto__: is reserved$/);
+});
+
+Deno.test("loadModel() names the query, when it is not UTF-8", async () => {
+  await using place = await deployment([]);
+  const bytes = new TextEncoder().encode("SELECT amount, 'K\u00e4se' AS return_month FROM accepted_returns");
+  await Deno.writeFile(join(place.folder, "returns_mart.sql"), bytes.filter((byte) => byte !== 0xc3));
+  await assert.rejects(place.load(), /marts\.returns_mart: the query .*returns_mart\.sql is not UTF-8/);
+});
 
 Deno.test("loadModel() says the line of the entry, when it is at fault", async () => {
   await using place = await deployment([{

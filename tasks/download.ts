@@ -38,10 +38,8 @@ export async function download(context: DownloadContext): Promise<Manifest> {
   const { config, frozen, model, runId, dryRun, store, database, engine, log, modelFault } = context;
   const fault = await describeModel(model, engine);
   if (fault) throw modelFault(fault.path, fault.what);
-  if (!dryRun) {
-    await database.prepare();
-    await database.prepareTables(reportingTables(model));
-  }
+  if (!dryRun) await database.prepare();
+  await database.prepareTables(reportingTables(model));
   const token = dryRun ? 0 : (await context.acquireLease()).token;
   await requireBinding(store, database, config.prefixes);
   const staged = await requireKnownRuns(store, database, config.prefixes);

@@ -30,6 +30,8 @@ export interface DatabaseUnderTest extends AsyncDisposable {
   sql(...statements: readonly string[]): Promise<readonly Row[]>;
   /** A name as an identifier of the database's SQL. */
   quote(name: string): string;
+  /** What makes a text's type one in which texts that differ are different. */
+  readonly exact: string;
   /** Statements that make an empty database what version 2 made it, with the content of `VERSION_2` in `migration.ts`. */
   readonly version2: readonly string[];
 }

@@ -295,7 +295,7 @@ export function testOwnTables(test: RegisterCase): void {
       `CREATE TABLE ${
         q(RETURNS.name)
       } (note VARCHAR(20), amount DECIMAL(20,2) NOT NULL, return_count BIGINT NOT NULL,
-         full_name VARCHAR(50), reason VARCHAR(50) NOT NULL, return_date DATE NOT NULL,
+         full_name VARCHAR(50), reason VARCHAR(50) ${under.exact} NOT NULL, return_date DATE NOT NULL,
          PRIMARY KEY (return_date, reason))`,
       `INSERT INTO ${q(RETURNS.name)} VALUES ('by hand', 1.00, 1, 'Ann', 'broken', '2023-03-01')`,
     );
@@ -308,6 +308,46 @@ export function testOwnTables(test: RegisterCase): void {
       ["Ben Roy", "2023-03-01", "late", "1", "4.00"],
     ], RETURNS.name);
     assert.deepEqual(sortRows(await under.sql(`SELECT note FROM ${q(RETURNS.name)}`)), [["by hand"], [null]]);
+  });
+
+  test("prepareTables() refuses a table to which totals cannot be added as they are, and says why", async (under) => {
+    const { database, quote: q } = under;
+    const columns = {
+      return_date: "DATE NOT NULL",
+      reason: `VARCHAR(50) ${under.exact} NOT NULL`,
+      full_name: "VARCHAR(50)",
+      return_count: "BIGINT NOT NULL",
+      amount: "DECIMAL(28,2) NOT NULL",
+    };
+    const faults: readonly (readonly [changes: Record<string, string | null>, says: RegExp])[] = [
+      [
+        { amount: "DECIMAL(28,1) NOT NULL" },
+        /its column amount is decimal\(28,1\), and must be decimal\(18,2\)/i,
+      ],
+      [{ amount: "DOUBLE" }, /its column amount is double, and must be/i],
+      [{ return_count: "INTEGER" }, /its column return_count is int/i],
+      [{ return_date: "TIMESTAMP NOT NULL" }, /its column return_date is timestamp, and must be date/i],
+      [{ full_name: "DATE" }, /its column full_name is date, and must be text/i],
+      [{ full_name: null, amount: null }, /no column full_name, .*no column amount/],
+      [{ region: "VARCHAR(9) NOT NULL" }, /its column region is not known here/],
+    ];
+    for (const [changes, says] of faults) {
+      const all = Object.entries({ ...columns, ...changes }).filter(([, type]) => type !== null);
+      const defined = all.map(([name, type]) => `${name} ${type}`).join(", ");
+      await under.sql(`CREATE TABLE ${q(RETURNS.name)} (${defined}, PRIMARY KEY (return_date, reason))`);
+      const { code, message } = await dataError(() => database.prepareTables([DAYS, RETURNS]));
+      assert.equal(code, "table_differs");
+      assert.match(message, says);
+      await under.sql(`DROP TABLE ${q(RETURNS.name)}`);
+    }
+    await under.sql(`CREATE VIEW ${q(RETURNS.name)} AS SELECT 1 AS amount`);
+    assert.match((await dataError(() => database.prepareTables([RETURNS]))).message, /it is a view/);
+    await under.sql(`DROP VIEW ${q(RETURNS.name)}`);
+    // What nobody has to give a value for may be there, whatever it is.
+    const more = { ...columns, note: "DOUBLE", made_by: "VARCHAR(9) DEFAULT 'us' NOT NULL" };
+    const defined = Object.entries(more).map(([name, type]) => `${name} ${type}`).join(", ");
+    await under.sql(`CREATE TABLE ${q(RETURNS.name)} (${defined}, PRIMARY KEY (return_date, reason))`);
+    await commitTotals(under, FIRST, [RETURNS, [["Ann Lee", "2023-03-01", "broken", 1, "2.00"]]]);
   });
 
   test("snapshot() writes any dimensions, also with a text as key and words of SQL as names", async (under) => {

@@ -46,6 +46,7 @@ async function openFresh(options: Partial<MysqlDatabaseOptions> = {}) {
     database,
     sql: fresh.sql,
     quote: (name: string) => `\`${name}\``,
+    exact: "COLLATE utf8mb4_bin",
     version2: MYSQL_VERSION_2,
     async [Symbol.asyncDispose]() {
       await end(() => database[Symbol.asyncDispose]());
@@ -764,6 +765,39 @@ Deno.test("prepare() and prepareTables() come to the same, when the database is 
   await old.sql(...MYSQL_VERSION_2);
   await prepare(old.database);
   assert.deepEqual(await readSchema(old), await readSchema(empty));
+});
+
+Deno.test("prepareTables() refuses a table that MySQL would add totals to in the wrong row, or for good", async () => {
+  await using under = await openFresh();
+  const { key } = CUSTOMER_TABLE;
+  const columns = `customer_id BIGINT NOT NULL, full_name TEXT, address TEXT, phone_number TEXT,
+    sales_month CHAR(7) NOT NULL, total_sales DECIMAL(28,2) NOT NULL`;
+  const cases: readonly (readonly [ddl: string, says: RegExp])[] = [
+    [`(${columns})`, new RegExp(`it has no primary key, and must be ${key.join(", ")}`)],
+    [
+      `(${columns}, PRIMARY KEY (customer_id))`,
+      /its primary key is customer_id, and must be customer_id, sales_month/,
+    ],
+    [
+      `(${columns}, PRIMARY KEY (${key.join(", ")})) ENGINE=MyISAM`,
+      /the engine MyISAM, which has no transactions/,
+    ],
+    [
+      `(${columns}, PRIMARY KEY (${key.join(", ")})) COLLATE utf8mb4_general_ci`,
+      /its column sales_month is in the key, and its collation takes texts that differ for the same/,
+    ],
+    [
+      `(${columns.replace("BIGINT", "BIGINT UNSIGNED")}, PRIMARY KEY (${
+        key.join(", ")
+      })) COLLATE utf8mb4_bin`,
+      /its column customer_id is bigint\(20\) unsigned, and must be integer/,
+    ],
+  ];
+  for (const [ddl, says] of cases) {
+    await under.sql(`CREATE TABLE customers_data_mart ${ddl}`);
+    await fails(DataError, "table_differs", says, () => under.database.prepareTables([CUSTOMER_TABLE]));
+    await under.sql("DROP TABLE customers_data_mart");
+  }
 });
 
 Deno.test("prepareTables() waits for no other table, when one is locked that is there", async () => {

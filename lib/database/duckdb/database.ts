@@ -29,7 +29,7 @@ import { DuckdbFile } from "./file.ts";
 import { newByLineage, rejectedFiles, replayedLines } from "./replay.ts";
 import { GIVEN, NOW, textOrNull } from "./rows.ts";
 import { writeSnapshot } from "./snapshot.ts";
-import { createReportingTable, migrate, shadowOldTables } from "./tables.ts";
+import { createReportingTable, migrate, requireReportingTables, shadowOldTables } from "./tables.ts";
 
 /** How to open the database. */
 export interface DuckdbDatabaseOptions {
@@ -72,8 +72,10 @@ class DuckdbDatabase implements Database {
   }
 
   prepareTables(tables: readonly ReportingTable[]): Promise<void> {
+    if (this.#readOnly) return this.#open((db) => requireReportingTables(db, tables, this.name));
     return this.#transaction(async (db) => {
       for (const table of tables) await createReportingTable(db, table);
+      await requireReportingTables(db, tables, this.name);
     });
   }
 

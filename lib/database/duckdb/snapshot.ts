@@ -8,7 +8,8 @@ import { messageOf } from "../../errors.ts";
 import { identifier, literal } from "../../sql.ts";
 import { type Catalog, type CatalogColumn, idTooLarge, requireDimensions } from "../dimensions.ts";
 import type { Dimension, Dimensions, Snapshot } from "../records.ts";
-import { isMissing, isTooLarge } from "./errors.ts";
+import { isTooLarge } from "./errors.ts";
+import { describeTable } from "./rows.ts";
 
 /** Types that hold integers of up to 64 bits, or whole numbers that may fit. */
 const INTEGER_TYPES =
@@ -59,19 +60,15 @@ async function writeDimension(
 async function readCatalog(db: Duckdb, names: readonly string[]): Promise<Catalog> {
   const tables = new Map<string, ReadonlyMap<string, CatalogColumn>>();
   for (const name of names) {
-    try {
-      // Five times as fast as a look at duckdb_columns(), which describes DuckDB's own views too.
-      const columns = await db.query(`DESCRIBE ${identifier(name)}`);
-      tables.set(
-        name,
-        new Map(columns.map(({ column_name, column_type }) => {
-          const type = String(column_type);
-          return [String(column_name), { type, isInteger: INTEGER_TYPES.test(type) }];
-        })),
-      );
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-    }
+    const columns = await describeTable(db, name);
+    if (columns === null) continue;
+    tables.set(
+      name,
+      new Map(columns.map(({ column_name, column_type }) => {
+        const type = String(column_type);
+        return [String(column_name), { type, isInteger: INTEGER_TYPES.test(type) }];
+      })),
+    );
   }
   return tables;
 }

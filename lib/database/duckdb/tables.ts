@@ -12,7 +12,8 @@ import { identifier, literal } from "../../sql.ts";
 import { newerSchema } from "../errors.ts";
 import type { ReportingTable } from "../records.ts";
 import { FIRST_DATASET, OWN_TABLES, parseTableType, type TableType } from "../tables.ts";
-import { GIVEN } from "./rows.ts";
+import { requireFit } from "../fitting.ts";
+import { describeTable, GIVEN } from "./rows.ts";
 
 /** Bumped with every change to the pipeline's own tables. */
 const SCHEMA_VERSION = 3;
@@ -112,6 +113,44 @@ export async function createReportingTable(
   );
   if (incentive) defined.push(`${identifier(incentive.column)} ${INCENTIVE_TYPE}`);
   await db.query(`CREATE TABLE IF NOT EXISTS ${identifier(name)} (${defined.join(", ")})`);
+}
+
+/** Asserts that those of the tables that are there can be added to. */
+export async function requireReportingTables(
+  db: Duckdb,
+  tables: readonly ReportingTable[],
+  database: string,
+): Promise<void> {
+  const present = await db.query(
+    "SELECT lower(table_name) AS name FROM duckdb_tables() WHERE database_name = current_database()",
+  );
+  const names = new Set(present.map(({ name }) => name));
+  for (const table of tables) {
+    const described = await describeTable(db, table.name);
+    if (described === null) continue;
+    const columns = described.map(({ column_name, column_type, null: isNullable, default: value }) => ({
+      name: String(column_name),
+      type: String(column_type),
+      ...kindOf(String(column_type)),
+      isRequired: isNullable === "NO" && value === null,
+      isLoose: false,
+    }));
+    const other = names.has(table.name.toLowerCase()) ? null : "a view";
+    // An index that refuses a key twice is not asked for: a commit looks for it.
+    requireFit(table, { other, columns, key: null }, database);
+  }
+}
+
+function kindOf(type: string): { takes: TableType["kind"] | null; scale: number } {
+  const [, scale] = /^DECIMAL\(\d+,(\d+)\)$/.exec(type) ?? [];
+  if (scale !== undefined) return { takes: "decimal", scale: Number(scale) };
+  const kinds: Readonly<Record<string, TableType["kind"]>> = {
+    BIGINT: "integer",
+    HUGEINT: "integer",
+    DATE: "date",
+    VARCHAR: "text",
+  };
+  return { takes: kinds[type] ?? null, scale: 0 };
 }
 
 /** The type of every incentive's column. */

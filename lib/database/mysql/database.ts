@@ -32,6 +32,7 @@ import { MysqlPool } from "./pool.ts";
 import { newByLineage, rejectedFiles, replayedLines } from "./replay.ts";
 import { batches, keyHash, NOW } from "./rows.ts";
 import { writeSnapshot } from "./snapshot.ts";
+import { requireReportingTables } from "./reporting_tables.ts";
 import { createMissing, ledgerOf, migrate, readOwn } from "./tables.ts";
 import { readAuthorities, usesTls } from "./tls.ts";
 import { transaction } from "./transaction.ts";
@@ -94,7 +95,10 @@ class MysqlDatabase implements Database {
 
   prepareTables(tables: readonly ReportingTable[]): Promise<void> {
     const need = { action: "create the reporting tables" };
-    return this.#pool.use(need, (connection) => createMissing(connection, tables));
+    return this.#pool.use(need, async (connection) => {
+      if (!connection.isReadOnly) await createMissing(connection, tables);
+      await requireReportingTables(connection, tables, this.name);
+    });
   }
 
   async binding(): Promise<{ id: string; bound: boolean }> {

@@ -32,6 +32,7 @@ async function openTemporary() {
     path,
     database,
     quote: (name: string) => `"${name}"`,
+    exact: "",
     version2: DUCKDB_VERSION_2,
     async sql(...statements: readonly string[]): Promise<readonly Row[]> {
       // The file lingers; that it is open twice in one process nobody would notice, and both would write.

@@ -85,7 +85,8 @@ async function checkDataset(
 
 /** Whether validate decides what becomes of the file, also when it runs again. */
 function needsCheck(file: SourceFile): boolean {
-  return file.content !== null && file.status !== "skipped" && !file.knownContent;
+  if (file.content === null || file.knownContent) return false;
+  return file.status !== "skipped" && file.reason !== "known_key";
 }
 
 /** A file with the same content as one before it. */

@@ -9,7 +9,7 @@
 import pMap from "p-map";
 import { join } from "node:path";
 import { main } from "../lib/command/main.ts";
-import type { EarlierVersion } from "../lib/database/records.ts";
+import type { EarlierVersion, Snapshot } from "../lib/database/records.ts";
 import { DataError } from "../lib/errors.ts";
 import { describeModel } from "../lib/model/describe.ts";
 import { reportingTables } from "../lib/model/model.ts";
@@ -92,7 +92,7 @@ async function takeAll(context: DownloadContext, found: readonly Delivered[]) {
   // Its error is thrown below, and not before the snapshot is over.
   downloading.catch(() => {});
   try {
-    return { dimensions: await snapshotDimensions(context), downloaded: await downloading };
+    return { dimensions: await snapshotDimensions(context, found), downloaded: await downloading };
   } catch (error) {
     stop.abort(error);
     await downloading.catch(() => {});
@@ -103,9 +103,11 @@ async function takeAll(context: DownloadContext, found: readonly Delivered[]) {
 /** Snapshots the dimensions and refuses keys that would multiply rows. */
 async function snapshotDimensions(
   { model, database, engine, runFolder }: DownloadContext,
+  found: readonly Delivered[],
 ): Promise<Manifest["dimensions"]> {
   await Deno.mkdir(join(runFolder, "dimensions"));
   const snapshot = await database.snapshot(join(runFolder, "dimensions"), model.dimensions);
+  requireRows(snapshot, found, model);
   for (const [name, { file }] of Object.entries(snapshot)) await engine.nameParquet(name, [file]);
   const dimensions = Object.entries(model.dimensions);
   // Numbers are compared in half the time of texts.
@@ -129,6 +131,25 @@ async function snapshotDimensions(
     );
   }
   return Object.fromEntries(Object.keys(snapshot).map((name) => [name, `dimensions/${name}.parquet`]));
+}
+
+/** Refuses an empty dimension: it is being loaded anew, and every row that points at it would be rejected. */
+function requireRows(
+  snapshot: Snapshot,
+  found: readonly Delivered[],
+  { datasets }: DownloadContext["model"],
+): void {
+  for (const dataset of new Set(found.map(({ dataset }) => dataset))) {
+    const empty = datasets[dataset]?.contract.keys.find(({ dimension }) =>
+      snapshot[dimension]?.rowCount === 0
+    );
+    if (empty === undefined) continue;
+    throw new DataError(
+      "empty_dimension",
+      `Cannot use the dimension ${empty.dimension}: it has no rows, so that every row of ${dataset} would be rejected ` +
+        `for its ${empty.column}; fill the table ${empty.dimension} and run again`,
+    );
+  }
 }
 
 async function downloadAll(

@@ -20,6 +20,7 @@ export const FILE_REASONS = [
   "empty_file",
   "bad_gzip",
   "too_large",
+  "known_key",
   "not_utf8",
   "too_many_columns",
   "duplicate_column",
@@ -53,6 +54,8 @@ const delivered = {
   knownContent: z.boolean(),
   /** A replay has put it back, and its content is new by that, whatever the same content was. */
   newByLineage: z.literal(true).optional(),
+  /** An earlier run has accepted rows of another content under this key. */
+  earlier: z.strictObject({ runId: z.string(), rowsRead: count, rowsAccepted: count }).optional(),
 };
 
 const rows = {
@@ -146,6 +149,11 @@ export function withLineage(file: SourceFile): SourceFile {
   return { ...file, newByLineage: true };
 }
 
+/** The file as a further version of what an earlier run has accepted under its key. */
+export function withEarlier(file: SourceFile, earlier: NonNullable<SourceFile["earlier"]>): SourceFile {
+  return { ...file, earlier };
+}
+
 /** The file with the CSV of its rejected rows, a path relative to the run's folder. */
 export function withRejectsFile(file: SourceFile, rejectsFile: string): SourceFile {
   return { ...file, rejectsFile };
@@ -189,6 +197,7 @@ function undecided(file: SourceFile) {
   return {
     ...{ id, key, dataset, etag, sizeBytes, lastModified, sha256, content, original, knownContent },
     ...(file.newByLineage ? { newByLineage: file.newByLineage } : {}),
+    ...(file.earlier ? { earlier: file.earlier } : {}),
     ...{ status: null, reason: null, detail: null, ...NO_ROWS, rejectsFile: null },
   };
 }

@@ -9,6 +9,7 @@
 import pMap from "p-map";
 import { join } from "node:path";
 import { main } from "../lib/command/main.ts";
+import type { EarlierVersion, Snapshot } from "../lib/database/records.ts";
 import { DataError } from "../lib/errors.ts";
 import { describeModel } from "../lib/model/describe.ts";
 import { reportingTables } from "../lib/model/model.ts";
@@ -24,10 +25,12 @@ import {
   skip,
   type SourceFile,
   withCopies,
+  withEarlier,
   withLineage,
 } from "../lib/source_file.ts";
 import { identifier, literal } from "../lib/sql.ts";
 import { isVersion, ObjectError } from "../lib/store/store.ts";
+import { rowsText } from "../lib/text.ts";
 import duplicateKeys from "./sql/audits/duplicate_dimension_keys.sql" with { type: "text" };
 
 /** Files that are downloaded at once. */
@@ -87,7 +90,7 @@ async function takeAll(context: DownloadContext, found: readonly Delivered[]) {
   // Its error is thrown below, and not before the snapshot is over.
   downloading.catch(() => {});
   try {
-    return { dimensions: await snapshotDimensions(context), downloaded: await downloading };
+    return { dimensions: await snapshotDimensions(context, found), downloaded: await downloading };
   } catch (error) {
     stop.abort(error);
     await downloading.catch(() => {});
@@ -98,9 +101,11 @@ async function takeAll(context: DownloadContext, found: readonly Delivered[]) {
 /** Snapshots the dimensions and refuses keys that would multiply rows. */
 async function snapshotDimensions(
   { model, database, engine, runFolder }: DownloadContext,
+  found: readonly Delivered[],
 ): Promise<Manifest["dimensions"]> {
   await Deno.mkdir(join(runFolder, "dimensions"));
   const snapshot = await database.snapshot(join(runFolder, "dimensions"), model.dimensions);
+  requireRows(snapshot, found, model);
   for (const [name, { file }] of Object.entries(snapshot)) await engine.nameParquet(name, [file]);
   const dimensions = Object.entries(model.dimensions);
   // Numbers are compared in half the time of texts.
@@ -124,6 +129,25 @@ async function snapshotDimensions(
     );
   }
   return Object.fromEntries(Object.keys(snapshot).map((name) => [name, `dimensions/${name}.parquet`]));
+}
+
+/** Refuses an empty dimension: it is being loaded anew, and every row that points at it would be rejected. */
+function requireRows(
+  snapshot: Snapshot,
+  found: readonly Delivered[],
+  { datasets }: DownloadContext["model"],
+): void {
+  for (const dataset of new Set(found.map(({ dataset }) => dataset))) {
+    const empty = datasets[dataset]?.contract.keys.find(({ dimension }) =>
+      snapshot[dimension]?.rowCount === 0
+    );
+    if (empty === undefined) continue;
+    throw new DataError(
+      "empty_dimension",
+      `Cannot use the dimension ${empty.dimension}: it has no rows, so that every row of ${dataset} would be rejected ` +
+        `for its ${empty.column}; fill the table ${empty.dimension} and run again`,
+    );
+  }
 }
 
 async function downloadAll(
@@ -183,16 +207,17 @@ async function takeFile(
  * may have had the same faulty row. Twins of the same night are told apart by validate.
  */
 async function findKnownContent(
-  { database, log }: DownloadContext,
+  context: DownloadContext,
   files: readonly SourceFile[],
 ): Promise<SourceFile[]> {
+  const { database, log } = context;
   const open = files.filter((file) => file.status === null);
   const accepted = new Set<string>();
   for (const [dataset, files] of Map.groupBy(open, ({ dataset }) => dataset)) {
     const known = await database.acceptedContent(dataset, files.flatMap(({ sha256 }) => sha256 ?? []));
     for (const { key, sha256 } of files) if (sha256 !== null && known.has(sha256)) accepted.add(key);
   }
-  const knownKeys = await database.knownKeys(open.map((file) => file.key));
+  const versions = await database.earlierVersions(open.map((file) => file.key));
   const replayed = await database.newByLineage(
     open.flatMap(({ key, sha256 }) => sha256 === null ? [] : [{ key, sha256 }]),
   );
@@ -200,11 +225,33 @@ async function findKnownContent(
     if (file.status !== null) return file;
     if (replayed.has(file.key)) return withLineage(file);
     if (accepted.has(file.key)) return duplicateOfEarlierRun(file);
-    if (knownKeys.has(file.key)) {
-      log.info("{key} is known, with other content: it is taken as a new delivery", { key: file.key });
-    }
+    const earlier = versions.get(file.key);
+    if (earlier === undefined) return file;
+    if (earlier.rowsAccepted > 0) return takeFurtherVersion(file, earlier, context);
+    log.info("{key} is known, with other content: it is taken as a new delivery", { key: file.key });
     return file;
   });
+}
+
+/** Another content under a key of which rows are in the marts already: a correction would be counted twice. */
+function takeFurtherVersion(
+  file: SourceFile,
+  earlier: EarlierVersion,
+  { model, log }: Pick<DownloadContext, "model" | "log">,
+): SourceFile {
+  const known = withEarlier(file, earlier);
+  const isRejected = model.datasets[file.dataset]?.contract.redelivery === "reject";
+  log.warn(
+    isRejected
+      ? "{key} is known, with other content: it is rejected; run {earlierRun} accepted {rowsAccepted} rows of it"
+      : "{key} is known, with other content: it is added to the {rowsAccepted} rows that run {earlierRun} accepted of it",
+    { key: file.key, earlierRun: earlier.runId, rowsAccepted: earlier.rowsAccepted },
+  );
+  if (!isRejected) return known;
+  const detail =
+    `run ${earlier.runId} accepted ${rowsText(earlier.rowsAccepted)} of another content under this key ` +
+    '(contract.redelivery is "reject")';
+  return reject(known, { reason: "known_key", detail });
 }
 
 if (import.meta.main) {

@@ -12,6 +12,8 @@ import type { ComputeContext } from "../lib/run/context.ts";
 import { checkFiles } from "../lib/contract/check.ts";
 import { type CheckContext, joinWritten } from "../lib/contract/context.ts";
 import type { CheckSettings } from "../lib/contract/schema.ts";
+import type { Manifest } from "../lib/run/manifest.ts";
+import { countText, rowsText } from "../lib/text.ts";
 import { nameWithin, type Written } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
 import { writeRejectFiles } from "../lib/contract/reject_writer.ts";
@@ -44,6 +46,7 @@ export async function validate(context: ComputeContext): Promise<void> {
     }
     assertCounts(checked.files, rowCount);
   }
+  failOnUnknownShare(manifest);
   log.info("Validated {fileCount} files: {accepted} rows accepted, {rejected} rejected", {
     fileCount: open.length,
     accepted: manifest.files.reduce((sum, file) => sum + file.rowsAccepted, 0),
@@ -85,7 +88,8 @@ async function checkDataset(
 
 /** Whether validate decides what becomes of the file, also when it runs again. */
 function needsCheck(file: SourceFile): boolean {
-  return file.content !== null && file.status !== "skipped" && !file.knownContent;
+  if (file.content === null || file.knownContent) return false;
+  return file.status !== "skipped" && file.reason !== "known_key";
 }
 
 /** A file with the same content as one before it. */
@@ -124,6 +128,38 @@ function failOnUnknownKeys(files: readonly SourceFile[], { contract }: CheckSett
       "unknown_key",
       `Cannot publish: ${rejects[reason]} rows of ${JSON.stringify(key)} have an ${reason} ` +
         '(contract.unknownKeys is "fail"); add what is missing to the dimension and run again',
+    );
+  }
+}
+
+/** A share says nothing of fewer rows. */
+const LEAST_ROWS_FOR_SHARE = 100;
+
+/**
+ * Stops the run if more than `maxUnknownShare` of the night's rows that are otherwise good lack the same dimension: it is
+ * being loaded anew, or is the wrong one.
+ */
+function failOnUnknownShare({ files, model }: Pick<Manifest, "files" | "model">): void {
+  for (const dimension of Object.keys(model.dimensions)) {
+    let good = 0, lacking = 0, most = 1;
+    for (const { dataset, rowsRead, rejects } of files) {
+      const contract = model.datasets[dataset]?.contract;
+      const keys = contract?.keys ?? [];
+      if (!contract || !keys.some((key) => key.dimension === dimension)) continue;
+      const unknown = new Set(keys.map(({ reason }) => reason));
+      const faulty = Object.entries(rejects).filter(([reason]) => !unknown.has(reason));
+      good += faulty.reduce((rest, [, count]) => rest - count, rowsRead);
+      for (const key of keys) if (key.dimension === dimension) lacking += rejects[key.reason] ?? 0;
+      most = contract.maxUnknownShare;
+    }
+    if (good < LEAST_ROWS_FOR_SHARE || lacking / good <= most) continue;
+    throw new DataError(
+      "too_many_unknown_keys",
+      `Cannot publish: ${countText(lacking)} of ${
+        rowsText(good)
+      } that are otherwise good have a key that the dimension ` +
+        `${dimension} lacks; contract.maxUnknownShare is ${most}. Nothing was published or moved: see that the table ` +
+        `${dimension} is complete, and run again`,
     );
   }
 }

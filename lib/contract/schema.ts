@@ -61,6 +61,10 @@ const limits = {
   unknownKeys: z.enum(["reject", "fail"]).default("reject"),
   maxRejectedShare: z.number().min(0).max(1).default(0.1),
   minRejectsForShare: z.int().min(0).default(10),
+  redelivery: z.enum(["add", "reject"]).default("add").describe("A known key with other content."),
+  maxUnknownShare: z.number().min(0).max(1).default(0.5).describe(
+    "Of the night's good rows; above it a dimension is at fault.",
+  ),
 };
 
 /**

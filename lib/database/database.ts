@@ -23,6 +23,7 @@
 import type {
   Commit,
   Dimensions,
+  EarlierVersion,
   KeyedContent,
   LeaseAnswer,
   LeaseOwner,
@@ -79,8 +80,8 @@ export interface Database extends AsyncDisposable {
   snapshot(folder: string, dimensions: Dimensions): Promise<Snapshot>;
   /** Those of the given sha256 whose content was accepted for the dataset, with rows, in a committed run. */
   acceptedContent(dataset: string, sha256: readonly string[]): Promise<Set<string>>;
-  /** Those of the given keys that the ledger has. */
-  knownKeys(keys: readonly string[]): Promise<Set<string>>;
+  /** What the ledger has under the given keys: of each the newest version with accepted rows, else the newest. */
+  earlierVersions(keys: readonly string[]): Promise<Map<string, EarlierVersion>>;
 
   /** The files that a run has taken. */
   runFiles(runId: string): Promise<Pick<LedgerEntry, "key" | "dataset" | "status">[]>;

@@ -22,6 +22,7 @@ export interface FoundTable {
 
 /** A column as the database has it. */
 export interface FoundColumn {
+  /** As the database writes it. */
   readonly name: string;
   /** As the database writes it. */
   readonly type: string;

@@ -253,3 +253,13 @@ export interface KeyedContent {
   /** SHA-256 of the content, uncompressed, in hex. */
   readonly sha256: string;
 }
+
+/** What a committed run has made of an object of some key. */
+export interface EarlierVersion {
+  /** The run. */
+  readonly runId: string;
+  /** Rows after its header. */
+  readonly rowsRead: number;
+  /** Rows that are in the marts. */
+  readonly rowsAccepted: number;
+}

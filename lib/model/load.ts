@@ -138,7 +138,7 @@ async function fillIn(
 
 function datasetOf(name: string, given: GivenDataset, model: GivenModel, config: Config): Dataset {
   const { source, columns, rules, money } = given;
-  const { unknownKeys, maxRejectedShare, minRejectsForShare } = config.contract;
+  const { columns: _columns, rules: _rules, ...limits } = config.contract;
   return {
     source,
     processed: given.processed ?? source.replace(/\/$/, "_processed/"),
@@ -155,9 +155,7 @@ function datasetOf(name: string, given: GivenDataset, model: GivenModel, config:
         reason: `unknown_${column}`,
       })),
       lookups: Object.entries(given.lookups).map(([warning, lookup]) => ({ warning, ...lookup })),
-      unknownKeys,
-      maxRejectedShare,
-      minRejectsForShare,
+      ...limits,
     },
     money,
   };

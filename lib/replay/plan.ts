@@ -106,7 +106,7 @@ export async function requireSelection(database: Database, { runId, key }: Selec
   }
   if (key === null) return;
   const isKnown = runId === null
-    ? (await database.knownKeys([key])).has(key)
+    ? (await database.earlierVersions([key])).has(key)
     : (await database.runFiles(runId)).some((file) => file.key === key);
   if (isKnown) return;
   const what = runId === null ? "no run has taken such a file" : `run ${runId} has not taken such a file`;

@@ -38,6 +38,10 @@ export interface FileSummary {
   readonly warnings: Readonly<Record<string, number>>;
   /** Rejected rows by reason. */
   readonly rejects: Readonly<Record<string, number>>;
+  /** Only present if rows of another content under the same key are in the marts already. */
+  readonly knownKey?: true;
+  /** Only present then: the newest run that has accepted some, and how many. */
+  readonly earlier?: { readonly runId: string; readonly rowsRead: number; readonly rowsAccepted: number };
   /** `null` if the file stays where it is. */
   readonly destination: string | null;
 }
@@ -94,6 +98,7 @@ export function summarise(manifest: Manifest): Summary {
       rowsRejected: file.rowsRejected,
       warnings: file.warnings,
       rejects: file.rejects,
+      ...(file.earlier ? { knownKey: true as const, earlier: file.earlier } : {}),
       destination: STAYS.includes(file.status) ? null : keys.get(file.key)?.source ?? null,
     })),
     rows,
@@ -230,6 +235,10 @@ function fileLines(files: readonly FileSummary[]): string[] {
       const counted = { ...file.rejects, ...prefixed("warning ", file.warnings) };
       for (const [reason, rowCount] of Object.entries(counted)) {
         lines.push(`  ${"".padEnd(10)}   ${reason}: ${rowsText(rowCount)}`);
+      }
+      if (file.earlier && status !== "rejected") {
+        const { runId, rowsAccepted } = file.earlier;
+        lines.push(`  ${"".padEnd(10)}   known key: added to ${rowsText(rowsAccepted)} of run ${runId}`);
       }
       if (file.destination && status !== "accepted") {
         lines.push(`  ${"".padEnd(10)}   → ${visible(file.destination)}`);

@@ -75,6 +75,8 @@ Deno.test("loadConfig() fills in every default, when only store and database are
       unknownKeys: "reject",
       maxRejectedShare: 0.1,
       minRejectsForShare: 10,
+      redelivery: "add",
+      maxUnknownShare: 0.5,
     },
     csv: { delimiter: ",", quote: '"', maxRowBytes: 1048576, maxColumns: 2000, maxFileBytes: 68719476736 },
     lease: { ttlSeconds: 900, waitSeconds: 0 },

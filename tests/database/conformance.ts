@@ -389,13 +389,26 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     assert.equal(rejected?.dataset, "sales");
   });
 
-  test("knownKeys() gives those of the keys that the ledger has, whatever became of them", async (under) => {
-    const statuses = ["accepted", "rejected", "duplicate"] as const;
-    const ledger = statuses.map((status) => ledgerEntry(`${status}.csv`, { status }));
-    await commitRun(under, FIRST, { ledger });
-    const asked = ["new.csv", ...statuses.map((status) => `${status}.csv`)];
-    assert.deepEqual(await under.database.knownKeys(asked), new Set(asked.slice(1)));
-    assert.deepEqual(await under.database.knownKeys([]), new Set());
+  test("earlierVersions() gives the newest version with accepted rows, else the newest", async (under) => {
+    const { database } = under;
+    const version = (key: string, rowsAccepted: number) =>
+      ledgerEntry(key, {
+        status: rowsAccepted > 0 ? "accepted" : "rejected",
+        rowsRead: 9,
+        rowsAccepted,
+        rowsRejected: 9 - rowsAccepted,
+        sha256: sha256(`${key} ${rowsAccepted}`),
+      });
+    const first = [version("a.csv", 1), version("bad.csv", 0), version("A.csv", 8)];
+    await commitRun(under, FIRST, { ledger: first });
+    await commitRun(under, SECOND, { ledger: [version("a.csv", 2), version("bad.csv", 0)] });
+    await commitRun(under, THIRD, { ledger: [version("a.csv", 0)] });
+    const of = (runId: string, rowsAccepted: number) => ({ runId, rowsRead: 9, rowsAccepted });
+    assert.deepEqual(
+      await database.earlierVersions(["new.csv", "a.csv", "bad.csv", "A.csv"]),
+      new Map([["bad.csv", of(SECOND, 0)], ["A.csv", of(FIRST, 8)], ["a.csv", of(SECOND, 2)]]),
+    );
+    assert.deepEqual(await database.earlierVersions([]), new Map());
   });
 
   test("commit() adds totals in one row, when two runs have the same key and month", async (under) => {
@@ -625,7 +638,7 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     await commitRun(under, FIRST, { ledger });
     assert.equal(await under.database.runState(FIRST), "committed");
     assert.deepEqual(await readCustomers(under), []);
-    assert.deepEqual(await under.database.knownKeys(["bad.csv"]), new Set(["bad.csv"]));
+    assert.deepEqual([...(await under.database.earlierVersions(["bad.csv"])).keys()], ["bad.csv"]);
   });
 
   test("runFiles() gives the files that a run has taken", async (under) => {
@@ -870,7 +883,8 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
       sortMoves((await database.pendingMoves("archive")).map(orderOf)),
       sortMoves(moves),
     );
-    assert.deepEqual(await database.knownKeys([...known, ...other]), new Set(known));
+    const versions = await database.earlierVersions([...known, ...other]);
+    assert.deepEqual(new Set(versions.keys()), new Set(known));
     await database.settleMoves(
       (await database.pendingMoves("archive")).map(({ id }) => ({ id, outcome: "done" })),
     );
@@ -906,7 +920,7 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     });
     const pending = await database.pendingMoves("archive");
     assert.equal(pending.length, names.length);
-    assert.equal((await database.knownKeys(names)).size, names.length);
+    assert.equal((await database.earlierVersions(names)).size, names.length);
     assert.equal((await database.acceptedContent("sales", names.map(sha256))).size, names.length);
     await database.settleMoves(pending.map(({ id }) => ({ id, outcome: "done" })));
     assert.deepEqual(await database.pendingMoves("archive"), []);
@@ -1157,7 +1171,7 @@ async function look(under: DatabaseUnderTest, runId: string) {
     publishes: await database.pendingMoves("publish"),
     archives: await database.pendingMoves("archive"),
     published: await database.publishedObjects(runId),
-    known: await database.knownKeys(["known.csv"]),
+    known: await database.earlierVersions(["known.csv"]),
     accepted: await database.acceptedContent("sales", [sha256("known.csv")]),
     customers: await readCustomers(under),
     salesTeam: await readSalesTeam(under),

@@ -827,7 +827,7 @@ Deno.test("readOnly changes nothing, and takes own tables that are missing for e
   assert.equal(await database.runState(RUN), null);
   assert.deepEqual(await database.unfinishedRuns(), []);
   assert.deepEqual(await database.pendingMoves("archive"), []);
-  assert.deepEqual(await database.knownKeys(["a.csv"]), new Set());
+  assert.deepEqual(await database.earlierVersions(["a.csv"]), new Map());
   assert.deepEqual(await database.acceptedContent("sales", ["c0ffee"]), new Set());
   await fails(DataError, "missing_dimension_table", /store/, () => takeSnapshot(under));
   await makeDimensions(under);
@@ -944,7 +944,7 @@ Deno.test("the documented grants are enough for every stage, and none is too man
       await database.unfinishedRuns();
       await database.pendingMoves("archive");
       await database.acceptedContent("sales", ["c0ffee"]);
-      await database.knownKeys(["a.csv"]);
+      await database.earlierVersions(["a.csv"]);
       await database.newByLineage([{ key: "a.csv", sha256: "c0ffee" }]);
       await database.snapshot(under.folder, DIMENSIONS);
       await database.finishRun(runId, "nothing-to-do");

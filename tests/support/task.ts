@@ -18,6 +18,8 @@ export interface FileSummary {
   readonly rowsRejected: number;
   readonly warnings: Readonly<Record<string, number>>;
   readonly rejects: Readonly<Record<string, number>>;
+  readonly knownKey?: true;
+  readonly earlier?: { readonly runId: string; readonly rowsRead: number; readonly rowsAccepted: number };
   readonly destination: string | null;
 }
 

@@ -279,6 +279,37 @@ const OBSTACLES: readonly Obstacle[] = [
     says: ["Cannot use the dimension customer", "customer_id", "NULL", "correct the table customer"],
   },
   {
+    name: "a dimension that a dataset needs is empty",
+    attempt: (workspace) =>
+      runChanged(
+        workspace,
+        ["CREATE TABLE kept AS FROM sales_team", "DELETE FROM sales_team"],
+        ["INSERT INTO sales_team FROM kept", "DROP TABLE kept"],
+      ),
+    exitCode: 65,
+    code: "empty_dimension",
+    says: ["Cannot use the dimension sales_team", "no rows", "sales", "sales_person_id", "run again"],
+  },
+  {
+    name: "most rows lack the same dimension",
+    async attempt(workspace) {
+      const row = `999,121,sugar,2023-03-01,1,5.00,1,5.00\n`;
+      await deliver(workspace, { "unknown.csv": HEADER + row.repeat(20_000) });
+      const result = await run(workspace);
+      await Deno.remove(join(workspace.store, "sales_data/unknown.csv"));
+      return result;
+    },
+    exitCode: 65,
+    code: "too_many_unknown_keys",
+    says: [
+      "Cannot publish",
+      "20,000 of",
+      "customer",
+      "maxUnknownShare is 0.5",
+      "Nothing was published or moved",
+    ],
+  },
+  {
     name: "a row's key is unknown and unknownKeys is fail",
     async attempt(workspace) {
       await deliver(workspace, { "unknown.csv": `${HEADER}999,121,sugar,2023-03-01,1,5.00,1,5.00\n` });

@@ -8,6 +8,7 @@ import type { Database } from "../database.ts";
 import type {
   Commit,
   Dimensions,
+  EarlierVersion,
   KeyedContent,
   LeaseAnswer,
   LeaseOwner,
@@ -192,12 +193,18 @@ class DuckdbDatabase implements Database {
     return new Set(rows.map((row) => String(row.sha256)));
   }
 
-  async knownKeys(keys: readonly string[]): Promise<Set<string>> {
+  async earlierVersions(keys: readonly string[]): Promise<Map<string, EarlierVersion>> {
+    // The last one of each key stays.
     const rows = await this.#read(
-      `SELECT DISTINCT object_key FROM source_file WHERE object_key IN ${GIVEN}`,
+      `SELECT object_key, f.run_id, rows_read, rows_accepted
+       FROM source_file f JOIN pipeline_run r ON r.run_id = f.run_id
+       WHERE object_key IN ${GIVEN} ORDER BY rows_accepted > 0, token`,
       [JSON.stringify(keys)],
     );
-    return new Set(rows.map((row) => String(row.object_key)));
+    return new Map(rows.map(({ object_key, run_id, rows_read, rows_accepted }) => [
+      String(object_key),
+      { runId: String(run_id), rowsRead: Number(rows_read), rowsAccepted: Number(rows_accepted) },
+    ]));
   }
 
   async runFiles(runId: string): Promise<Pick<LedgerEntry, "key" | "dataset" | "status">[]> {

@@ -10,6 +10,7 @@ import type { Database } from "../database.ts";
 import type {
   Commit,
   Dimensions,
+  EarlierVersion,
   KeyedContent,
   LeaseAnswer,
   LeaseOwner,
@@ -28,12 +29,13 @@ import type {
 import { commitRun } from "./commit.ts";
 import type { MysqlConnection, MysqlTarget, SqlParameter, SqlRow } from "./connection.ts";
 import { acquireLease, beginRun } from "./lease.ts";
+import { acceptedContent, versionsOf } from "./ledger.ts";
 import { MysqlPool } from "./pool.ts";
 import { newByLineage, rejectedFiles, replayedLines } from "./replay.ts";
-import { batches, keyHash, NOW } from "./rows.ts";
+import { batches, NOW } from "./rows.ts";
 import { writeSnapshot } from "./snapshot.ts";
 import { requireReportingTables } from "./reporting_tables.ts";
-import { createMissing, ledgerOf, migrate, readOwn } from "./tables.ts";
+import { createMissing, migrate, readOwn } from "./tables.ts";
 import { readAuthorities, usesTls } from "./tls.ts";
 import { transaction } from "./transaction.ts";
 
@@ -198,24 +200,13 @@ class MysqlDatabase implements Database {
   }
 
   async acceptedContent(dataset: string, sha256: readonly string[]): Promise<Set<string>> {
-    const rows = await this.#among("read the ledger", sha256, async (connection, part) =>
-      readOwn(
-        connection,
-        `SELECT sha256 FROM ${await ledgerOf(connection)} s
-         WHERE dataset = ? AND status = 'accepted' AND rows_read > 0 AND sha256 IN (?)`,
-        [dataset, part],
-      ));
-    return new Set(rows.map(([hash]) => String(hash)));
+    const find = (connection: MysqlConnection, part: readonly string[]) =>
+      acceptedContent(connection, dataset, part);
+    return new Set(await this.#among("read the ledger", sha256, find));
   }
 
-  async knownKeys(keys: readonly string[]): Promise<Set<string>> {
-    const rows = await this.#among("read the ledger", keys, (connection, part) =>
-      readOwn(
-        connection,
-        "SELECT CONVERT(object_key USING utf8mb4) FROM source_file WHERE key_hash IN (?)",
-        [part.map(keyHash)],
-      ));
-    return new Set(rows.map(([key]) => String(key)));
+  async earlierVersions(keys: readonly string[]): Promise<Map<string, EarlierVersion>> {
+    return new Map(await this.#among("read the ledger", keys, versionsOf));
   }
 
   async runFiles(runId: string): Promise<Pick<LedgerEntry, "key" | "dataset" | "status">[]> {
@@ -311,12 +302,12 @@ class MysqlDatabase implements Database {
   }
 
   /** Looks values up, as many at a time as one query takes. */
-  async #among(
+  async #among<Row = SqlRow>(
     action: string,
     values: readonly string[],
-    lookUp: (connection: MysqlConnection, part: readonly string[]) => Promise<SqlRow[]>,
-  ): Promise<SqlRow[]> {
-    const found: SqlRow[] = [];
+    lookUp: (connection: MysqlConnection, part: readonly string[]) => Promise<Row[]>,
+  ): Promise<Row[]> {
+    const found: Row[] = [];
     for (const part of batches(values)) {
       found.push(...await this.#pool.use({ action }, (connection) => lookUp(connection, part)));
     }

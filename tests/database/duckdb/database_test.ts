@@ -202,7 +202,7 @@ Deno.test("readOnly changes nothing, and takes own tables that are missing for e
   assert.equal(await database.runState("20230401T020000Z-0001"), null);
   assert.deepEqual(await database.unfinishedRuns(), []);
   assert.deepEqual(await database.pendingMoves("archive"), []);
-  assert.deepEqual(await database.knownKeys(["a.csv"]), new Set());
+  assert.deepEqual(await database.earlierVersions(["a.csv"]), new Map());
   assert.deepEqual(await database.acceptedContent("sales", ["c0ffee"]), new Set());
   await fails(
     DataError,

@@ -16,6 +16,7 @@ import { requireBinding, requireKnownRuns } from "../lib/run/binding.ts";
 import type { DownloadContext } from "../lib/run/context.ts";
 import { type Delivered, listNew, skipChanged } from "../lib/run/deliveries.ts";
 import { downloadFile } from "../lib/run/download_file.ts";
+import { explainName } from "../lib/run/landing.ts";
 import { type Manifest, newManifest } from "../lib/run/manifest.ts";
 import {
   duplicateOfEarlierRun,
@@ -164,8 +165,7 @@ async function takeFile(
   }
   const file = newSourceFile(id, { ...entry, dataset });
   if (kind === "unsupported") {
-    const detail = "the name ends neither in .csv nor in .csv.gz";
-    return reject(file, { reason: "unsupported_type", detail });
+    return reject(file, { reason: "unsupported_type", detail: explainName(entry.key) });
   }
   try {
     const { key, etag, sizeBytes } = entry;

@@ -19,3 +19,24 @@ export function classifyName(name: string): NameKind {
 export function isHidden(name: string): boolean {
   return name.split("/").some((segment) => segment.startsWith("."));
 }
+
+/** What to do about a name, by what it ends in. */
+const HINTS: readonly (readonly [ending: RegExp, hint: string])[] = [
+  [/\.csv(\.gz)?\s+$/i, "it ends in a blank: rename it"],
+  [/\.(xlsx?|xlsm|xlsb|ods)$/i, "a spreadsheet has to be saved as CSV"],
+  [/\.(zip|7z|rar|tar|tgz|bz2|xz|zst|lz4)$/i, "an archive has to be unpacked, or packed as .csv.gz"],
+  [/\.gz$/i, "if it is a packed CSV file, call it .csv.gz"],
+  [/\.(txt|tsv|tab|dat|asc|psv)$/i, "if it is a CSV file, call it .csv"],
+  [
+    /\.csv[._-]?(\d+|bak|old|orig|copy|done|ok)$/i,
+    "if it is a copy of a CSV file, let landing.ignore have it",
+  ],
+  [/(^|\/)[^.]*$/, "it has no ending at all"],
+];
+
+/** Why a name is that of no source file, in words. */
+export function explainName(name: string): string {
+  const what = "the name ends neither in .csv nor in .csv.gz";
+  const found = HINTS.find(([ending]) => ending.test(name));
+  return found ? `${what}: ${found[1]}` : what;
+}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { classifyName, type NameKind } from "../../lib/run/landing.ts";
+import { classifyName, explainName, type NameKind } from "../../lib/run/landing.ts";
 
 const NAMES: Readonly<Record<NameKind, readonly string[]>> = {
   csv: [
@@ -47,3 +47,21 @@ for (const [kind, names] of Object.entries(NAMES)) {
     for (const name of names) assert.equal(classifyName(name), kind, JSON.stringify(name));
   });
 }
+
+Deno.test("explainName() says what to do about a name, when it is that of no source file", () => {
+  const table: readonly (readonly [string, RegExp])[] = [
+    ["s/a.xlsx", /spreadsheet/],
+    ["s/a.csv.zip", /unpacked/],
+    ["s/a.tar", /unpacked/],
+    ["s/a.gz", /call it \.csv\.gz/],
+    ["s/a.TXT", /call it \.csv$/],
+    ["s/a.csv ", /blank/],
+    ["s/a.csv.1", /landing\.ignore/],
+    ["s.d/sales", /no ending/],
+    ["s/a.docx", /nor in \.csv\.gz$/],
+  ];
+  for (const [name, hint] of table) {
+    assert.match(explainName(name), hint, name);
+    assert.match(explainName(name), /^the name ends neither in \.csv nor in \.csv\.gz/, name);
+  }
+});

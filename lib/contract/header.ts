@@ -5,6 +5,7 @@
  */
 import { type ColumnType, parseColumnType, sqlType } from "../column_type.ts";
 import type { Contract } from "./schema.ts";
+import { headerName } from "../csv/header.ts";
 import { shown } from "../csv/likely.ts";
 import type { FileFault } from "../source_file.ts";
 
@@ -38,7 +39,7 @@ export function bindHeader(
     const detail = `the header has ${header.length} columns, more than csv.maxColumns (${maxColumns})`;
     return { reason: "too_many_columns", detail };
   }
-  const names = header.map((name) => name.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase());
+  const names = header.map(headerName);
   const repeated = [...new Set(names.filter((name, i) => name !== "" && names.indexOf(name) !== i))];
   if (repeated.length > 0) {
     const detail = `the header has ${someOf(repeated)} more than once`;

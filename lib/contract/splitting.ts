@@ -89,7 +89,8 @@ export class Splitting implements AsyncDisposable {
       return;
     }
     const rowCount = found.target.take(file);
-    this.#files.push({ file, header: found.target.header, rowCount });
+    const { repeatedHeaders } = found;
+    this.#files.push({ file, header: found.target.header, rowCount, repeatedHeaders });
     this.#rowCount += rowCount;
     if (this.#rowCount >= BATCH_ROWS && !this.#isWorking) this.#beginReading();
   }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { REPEATED_HEADER } from "./contract.ts";
 import type { CheckContext, ReadableFile } from "./context.ts";
 import { rejectsSql } from "./judge_sql.ts";
 import type { Contract } from "./schema.ts";
@@ -16,6 +17,7 @@ import { accept, reject, type RowCounts, type SourceFile } from "../source_file.
 /** What became of one file's rows. */
 interface FileTally {
   readonly rowsRead: number;
+  readonly repeatedHeaders: number;
   accepted: number;
   /** Accepted rows by warning. */
   warnings: Record<string, number>;
@@ -41,9 +43,10 @@ export class Tally {
   /** Nothing is counted yet. */
   constructor(files: readonly ReadableFile[], context: CheckContext) {
     this.#context = context;
-    for (const { file: { key, id }, rowCount } of files) {
+    for (const { file: { key, id }, rowCount, repeatedHeaders } of files) {
       const tally: FileTally = {
         rowsRead: rowCount,
+        repeatedHeaders,
         accepted: 0,
         warnings: {},
         rejects: {},
@@ -106,14 +109,16 @@ export class Tally {
 
   /** Decides between accepted and too_many_rejects. */
   decide(file: SourceFile): SourceFile {
-    const { rowsRead, accepted: rowsAccepted, warnings, rejects, commonest } = this.#of(file);
+    const { rowsRead, accepted: rowsAccepted, warnings, rejects, ...others } = this.#of(file);
+    const { commonest, repeatedHeaders } = others;
     const rowsRejected = Object.values(rejects).reduce((sum, count) => sum + count, 0);
     if (rowsAccepted + rowsRejected !== rowsRead) {
       throw new Error(
         `${file.key}: ${rowsRead} rows read, but ${rowsAccepted} accepted and ${rowsRejected} rejected`,
       );
     }
-    const counts = { rowsRead, rowsAccepted, rowsRejected, warnings, rejects };
+    const all = repeatedHeaders > 0 ? { ...warnings, [REPEATED_HEADER]: repeatedHeaders } : warnings;
+    const counts = { rowsRead, rowsAccepted, rowsRejected, warnings: all, rejects };
     const detail = excessOf(counts, this.#context.config.contract);
     if (detail === null) return accept(file, counts);
     const none = { ...counts, rowsAccepted: 0, rowsRejected: rowsRead, warnings: {} };

@@ -31,6 +31,11 @@ export async function readHeader(
   return reader.length > 0 ? reader.bytes : null;
 }
 
+/** A name of a header as it is compared: without blanks around it, and without case. */
+export function headerName(name: string): string {
+  return name.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase();
+}
+
 /** Takes bytes up to the end of the header. */
 class HeaderReader {
   readonly #delimiter: number;

@@ -7,6 +7,7 @@
  * @module
  */
 import { Buffer, isUtf8 } from "node:buffer";
+import { headerName } from "./header.ts";
 import { BOM } from "./marks.ts";
 import { RowParser } from "./row.ts";
 import { DETAIL_CHARACTERS } from "../source_file.ts";
@@ -226,12 +227,12 @@ function quotedWhole(line: string, expected: Expected): string | null {
 /** A name that only looks like the one that is missing. */
 function misspelt(line: string, expected: Expected): string | null {
   const fields = fieldsOf(line, expected);
-  const has = new Set(fields.map(comparable));
+  const has = new Set(fields.map(headerName));
   for (const name of expected.names) {
     if (has.has(name.toLowerCase())) continue;
     const alike = fields.find((field) => lettersOf(field) === lettersOf(name));
     if (alike === undefined) continue;
-    return INVISIBLE.test(comparable(alike))
+    return INVISIBLE.test(headerName(alike))
       ? `an invisible character is in the name "${shown(alike, 70)}"`
       : `is "${shown(alike, 70)}" meant for ${name}?`;
   }
@@ -267,11 +268,6 @@ function namesIn(line: string, expected: Expected): number {
 function fieldsOf(line: string, { delimiter, quote }: Expected): readonly string[] {
   const row = new RowParser({ delimiter, quote, maxRowBytes: Infinity }).push(line, "");
   return row?.fields ?? line.split(delimiter);
-}
-
-/** A name as headers are compared. */
-function comparable(name: string): string {
-  return name.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase();
 }
 
 /** The letters and digits of a name: what people who write it otherwise leave as it is. */

@@ -100,13 +100,13 @@ const MUTATIONS: readonly Mutation[] = [
   // Headers.
   {
     what: "blanks around names count",
-    file: "lib/contract/header.ts",
+    file: "lib/csv/header.ts",
     search: 'name.replace(/^[ \\t]+|[ \\t]+$/g, "").toLowerCase()',
     replacement: "name.toLowerCase()",
   },
   {
     what: "every kind of blank around names is cut off",
-    file: "lib/contract/header.ts",
+    file: "lib/csv/header.ts",
     search: 'name.replace(/^[ \\t]+|[ \\t]+$/g, "").toLowerCase()',
     replacement: "name.trim().toLowerCase()",
   },

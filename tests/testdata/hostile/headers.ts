@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { COLUMNS, fault, file, HEADER, type HostileCase, plain, read, rejected, row, sale } from "./spelling.ts";
+import { COLUMNS, fault, file, HEADER, type HostileCase, plain, read, readWithHeaders, rejected, row, sale } from "./spelling.ts";
 
 const BAD = row({ quantity: "0" });
 const bad = (line: number, raw = BAD) => fault(line, "rule", "quantity_positive", raw);
@@ -123,9 +123,24 @@ export const HEADERS: readonly HostileCase[] = [
   ),
   plain("a header after blank lines counts them", `\n\n${HEADER}\n${BAD}\n`, read(bad(4))),
   plain(
-    "a header that comes again is a row",
+    "a header that comes again is no row",
     file(row(), HEADER, BAD),
-    read(sale(), fault(3, "invalid_value", "customer_id", HEADER), bad(4)),
+    readWithHeaders(1, sale(), bad(4)),
+  ),
+  plain(
+    "a header that comes again with its mark, blanks and quotes is no row",
+    file(row(), `\ufeff"${HEADER.replaceAll(",", ' "," ')}"`, BAD),
+    readWithHeaders(1, sale(), bad(4)),
+  ),
+  plain(
+    "a header that comes again in another order ends the file",
+    file(row(), BAD, COLUMNS.toReversed().join(","), row()),
+    rejected("malformed_csv", { line: 4 }),
+  ),
+  plain(
+    "a header that comes again without a column is a row",
+    file(row(), HEADER.replace(",price", "")),
+    read(sale(), fault(3, "field_count", "", HEADER.replace(",price", ""))),
   ),
   plain(
     "a long name is an extra column",

@@ -107,10 +107,10 @@ export function likelyFormat(head: Uint8Array): string | null {
 /** Whether bytes look like text that people wrote. */
 export function isPlainText(head: Uint8Array): boolean {
   return head.length > 0 && likelyFormat(head) === null &&
-    !head.some((byte) => byte < 0x20 && !isBlank(byte));
+    !head.some((byte) => byte < 0x20 && !isSpacing(byte));
 }
 
-function isBlank(byte: number): boolean {
+function isSpacing(byte: number): boolean {
   return byte === 0x09 || byte === 0x0a || byte === 0x0d;
 }
 
@@ -154,7 +154,12 @@ export function invalidUtf8At(bytes: Uint8Array): number {
 
 /** The first line of a file that is no blank one; `null` if there is none. */
 export function firstLine(head: Uint8Array): Line | null {
-  return linesOf(head).find(({ text }) => text !== "") ?? null;
+  return linesOf(head).find(({ text }) => !isBlank(text)) ?? null;
+}
+
+/** Whether a line has nothing, or nothing but what people delimit fields by. */
+function isBlank(line: string): boolean {
+  return /^([ \t"]*[,;|\t][ \t"]*)*$/.test(line);
 }
 
 /** The first lines of a file, without its byte order mark and their line ends. */
@@ -170,7 +175,7 @@ export function likelyHeaderCause(head: Uint8Array, expected: Expected): string 
   if (Buffer.from(head.subarray(0, 6)).equals(Buffer.concat([BOM, BOM]))) {
     return "it begins with a byte order mark twice";
   }
-  const lines = linesOf(head).filter(({ text }) => text !== "").slice(0, HEAD_LINES);
+  const lines = linesOf(head).filter(({ text }) => !isBlank(text)).slice(0, HEAD_LINES);
   const [first] = lines;
   if (!first) return null;
   return markup(first.text) ?? loneCr(first.text, expected) ?? excelHint(first.text) ??

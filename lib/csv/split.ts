@@ -11,7 +11,7 @@ import { Buffer, isUtf8 } from "node:buffer";
 import { CHUNK_BYTES, readChunks, type ReadOptions } from "./chunks.ts";
 import type { KnownKeys } from "./key_bits.ts";
 import { BOM, CR, LF } from "./marks.ts";
-import { type CsvDialect, type CsvRow, type LineEnd, RowParser } from "./row.ts";
+import { type CsvDialect, type CsvRow, isBlankLine, isBlankRow, type LineEnd, RowParser } from "./row.ts";
 import type { RowWriter } from "./row_writer.ts";
 import { markLines } from "./scan.ts";
 import { HeaderNames } from "./second_header.ts";
@@ -78,6 +78,7 @@ async function splitRows<Target extends SplitTarget>(
 /** Takes a file's bytes in chunks, and its rows from them. */
 class RowSplitter<Target extends SplitTarget> {
   readonly #dialect: CsvDialect;
+  readonly #delimiter: number;
   readonly #quote: number;
   readonly #begin: BeginSplit<Target>;
   #target: Target | null = null;
@@ -101,6 +102,7 @@ class RowSplitter<Target extends SplitTarget> {
 
   constructor(dialect: CsvDialect, begin: BeginSplit<Target>) {
     this.#dialect = dialect;
+    this.#delimiter = dialect.delimiter.charCodeAt(0);
     this.#quote = dialect.quote.charCodeAt(0);
     this.#begin = begin;
   }
@@ -184,7 +186,7 @@ class RowSplitter<Target extends SplitTarget> {
       if (isCut && !atEnd) return false;
       const next = isCut ? to : to + 1;
       if (parser === null && !content.includes(this.#quote)) {
-        if (content.length === 0) return this.#skipTo(next, line + 1);
+        if (isBlankLine(content, this.#delimiter)) return this.#skipTo(next, line + 1);
         if (this.#target === null) {
           return this.#takeHeader(content.toString("latin1").split(delimiter), next, line);
         }
@@ -198,6 +200,7 @@ class RowSplitter<Target extends SplitTarget> {
       parser ??= new RowParser(this.#dialect);
       const row = parser.push(content.toString("latin1"), end);
       if (row !== null) {
+        if (isBlankRow(row.fields)) return this.#skipTo(next, line + 1);
         if (this.#target === null) return this.#takeHeader(row.fields, next, line);
         if (!this.#skipHeader(row)) this.#target.doubtful.add(this.#line, row);
         return this.#skipTo(next, line + 1);

@@ -74,7 +74,11 @@ export const HEADERS: readonly HostileCase[] = [
   lacking("a row in place of the header lacks all columns", row({ sales_person_id: "7" }), COLUMNS),
   lacking("another delimiter lacks all columns", HEADER.replaceAll(",", ";"), COLUMNS),
   lacking("another delimiter, a tab, lacks all columns", HEADER.replaceAll(",", "\t"), COLUMNS),
-  lacking("a delimiter alone lacks all columns", ",", COLUMNS),
+  plain(
+    "a delimiter alone is no header, and the row below it is",
+    `,\n${row({ sales_person_id: "7" })}\n`,
+    rejected("missing_columns", { columns: COLUMNS }),
+  ),
   lacking("a no-break space is part of a name", HEADER.replace("price", "\u00a0price"), ["price"]),
   lacking("a zero width space is part of a name", HEADER.replace("price", "price\u200b"), ["price"]),
   lacking("a blank within a name is part of it", HEADER.replace("sales_date", "sales date"), ["sales_date"]),
@@ -122,6 +126,12 @@ export const HEADERS: readonly HostileCase[] = [
     rejected("too_many_columns"),
   ),
   plain("a header after blank lines counts them", `\n\n${HEADER}\n${BAD}\n`, read(bad(4))),
+  plain(
+    "a header after rows of nothing but delimiters counts them",
+    `\ufeff,,,\r\n"",""\r\n \t,\r\n${HEADER}\n,,\n${BAD}\n`,
+    read(bad(6)),
+  ),
+  plain("rows of nothing but delimiters are an empty file", ',,,\n"",""\n , \r\n,,,', rejected("empty_file")),
   plain(
     "a header that comes again is no row",
     file(row(), HEADER, BAD),

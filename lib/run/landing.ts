@@ -4,13 +4,29 @@
  * @module
  */
 
+import { compileGlob } from "../glob.ts";
+
 /** What a name below the landing prefix says of its object. */
 export type NameKind = "csv" | "gzip" | "unsupported" | "left_alone";
 
-/** Tells what to do with an object from its name, the key below the landing prefix. */
-export function classifyName(name: string): NameKind {
+/** Whether a name below the landing prefix is to be left alone. */
+export type IsIgnored = (name: string) => boolean;
+
+/** Tells names that match one of the configured patterns. */
+export function ignoring(patterns: readonly string[]): IsIgnored {
+  const all = patterns.map(compileGlob);
+  return (name) => all.some((matches) => matches(name));
+}
+
+/**
+ * Tells what to do with an object from its name, the key below the landing prefix.
+ *
+ * @param isIgnored Tells names that are left alone besides those that always are.
+ */
+export function classifyName(name: string, isIgnored: IsIgnored = () => false): NameKind {
   const lower = name.toLowerCase();
   if (name === "" || name.endsWith("/") || isHidden(name) || /\.(part|tmp)$/.test(lower)) return "left_alone";
+  if (isIgnored(name)) return "left_alone";
   if (lower.endsWith(".csv")) return "csv";
   return lower.endsWith(".csv.gz") ? "gzip" : "unsupported";
 }

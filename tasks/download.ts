@@ -139,7 +139,13 @@ async function downloadAll(
   const take = async (delivered: Delivered, index: number) => {
     const file = await takeFile(delivered, index + 1, context);
     if (file.status === "skipped") {
-      log.warn("Skipping {key} tonight: {reason}", { key: file.key, reason: file.reason });
+      const { key, reason, detail } = file;
+      // What reading it threw names it already, and is in the summary.
+      if (detail === null || isVersion(delivered.entry)) {
+        log.warn("Skipping {key} tonight: {reason}", { key, reason });
+      } else {
+        log.warn("Skipping {key} tonight: {reason}, {detail}", { key, reason, detail });
+      }
     }
     step.advance();
     return file;
@@ -161,7 +167,7 @@ async function takeFile(
 ): Promise<SourceFile> {
   if (!isVersion(entry)) {
     const unread = newSourceFile(id, { key: entry.key, dataset, etag: "", sizeBytes: 0, lastModified: "" });
-    return skip(unread, entry.reason, null);
+    return skip(unread, entry.reason, entry.detail ?? null);
   }
   const file = newSourceFile(id, { ...entry, dataset });
   if (kind === "unsupported") {

@@ -159,9 +159,19 @@ export function withRejectsFile(file: SourceFile, rejectsFile: string): SourceFi
   return { ...file, rejectsFile };
 }
 
+/** Characters of a reason in words at most; columns and lines that belong to it stand beside it whole. */
+export const DETAIL_CHARACTERS = 200;
+
+/** A reason in words, cut where it is longer than people read. */
+function cut(detail: string): string {
+  return detail.length <= DETAIL_CHARACTERS
+    ? detail
+    : `${detail.slice(0, DETAIL_CHARACTERS - 1).replace(/[\ud800-\udbff]$/, "")}…`;
+}
+
 /** The file as one that is left where it is tonight. */
 export function skip(file: SourceFile, reason: SkipReason, detail: string | null): SourceFile {
-  return { ...undecided(file), status: "skipped", reason, detail };
+  return { ...undecided(file), status: "skipped", reason, detail: detail === null ? null : cut(detail) };
 }
 
 /** The file as one whose content an earlier run has accepted; it stays a duplicate when it is validated. */
@@ -172,13 +182,13 @@ export function duplicateOfEarlierRun(file: SourceFile): SourceFile {
 
 /** The file as one whose content another file of this run has. */
 export function duplicateOf(file: SourceFile, original: Pick<SourceFile, "key">): SourceFile {
-  const detail = `the same content as ${original.key}`;
+  const detail = cut(`the same content as ${original.key}`);
   return { ...undecided(file), status: "duplicate", reason: "same_content", detail };
 }
 
 /** The file rejected as a whole; `counts` are given if its rows were read. */
 export function reject(file: SourceFile, fault: FileFault, counts: RowCounts = NO_ROWS): SourceFile {
-  return { ...undecided(file), status: "rejected", ...fault, ...counts };
+  return { ...undecided(file), status: "rejected", ...fault, detail: cut(fault.detail), ...counts };
 }
 
 /** The file with its rows accepted or rejected one by one. */

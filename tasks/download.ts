@@ -17,6 +17,7 @@ import { requireBinding, requireKnownRuns } from "../lib/run/binding.ts";
 import type { DownloadContext } from "../lib/run/context.ts";
 import { type Delivered, listNew, skipChanged } from "../lib/run/deliveries.ts";
 import { downloadFile } from "../lib/run/download_file.ts";
+import { explainName } from "../lib/run/landing.ts";
 import { type Manifest, newManifest } from "../lib/run/manifest.ts";
 import {
   duplicateOfEarlierRun,
@@ -160,7 +161,13 @@ async function downloadAll(
   const take = async (delivered: Delivered, index: number) => {
     const file = await takeFile(delivered, index + 1, context);
     if (file.status === "skipped") {
-      log.warn("Skipping {key} tonight: {reason}", { key: file.key, reason: file.reason });
+      const { key, reason, detail } = file;
+      // What reading it threw names it already, and is in the summary.
+      if (detail === null || isVersion(delivered.entry)) {
+        log.warn("Skipping {key} tonight: {reason}", { key, reason });
+      } else {
+        log.warn("Skipping {key} tonight: {reason}, {detail}", { key, reason, detail });
+      }
     }
     step.advance();
     return file;
@@ -182,12 +189,11 @@ async function takeFile(
 ): Promise<SourceFile> {
   if (!isVersion(entry)) {
     const unread = newSourceFile(id, { key: entry.key, dataset, etag: "", sizeBytes: 0, lastModified: "" });
-    return skip(unread, entry.reason, null);
+    return skip(unread, entry.reason, entry.detail ?? null);
   }
   const file = newSourceFile(id, { ...entry, dataset });
   if (kind === "unsupported") {
-    const detail = "the name ends neither in .csv nor in .csv.gz";
-    return reject(file, { reason: "unsupported_type", detail });
+    return reject(file, { reason: "unsupported_type", detail: explainName(entry.key) });
   }
   try {
     const { key, etag, sizeBytes } = entry;

@@ -16,6 +16,7 @@ import type { Manifest } from "../lib/run/manifest.ts";
 import { countText, rowsText } from "../lib/text.ts";
 import { nameWithin, type Written } from "../lib/engine/engine.ts";
 import { DataError } from "../lib/errors.ts";
+import { REPEATED_HEADER } from "../lib/contract/contract.ts";
 import { writeRejectFiles } from "../lib/contract/reject_writer.ts";
 import rejectsCsv from "./sql/rejects.sql" with { type: "text" };
 import { duplicateOf, reset, type SourceFile, withRejectsFile } from "../lib/source_file.ts";
@@ -45,6 +46,12 @@ export async function validate(context: ComputeContext): Promise<void> {
       manifest.accepted[dataset] = { rowCount, files: parts.map((file) => nameWithin(runFolder, file)) };
     }
     assertCounts(checked.files, rowCount);
+    for (const { key, warnings } of checked.files) {
+      const count = warnings[REPEATED_HEADER];
+      if (count) {
+        log.warn("{key}: skipped {count} rows that repeat the header: files were joined", { key, count });
+      }
+    }
   }
   failOnUnknownShare(manifest);
   log.info("Validated {fileCount} files: {accepted} rows accepted, {rejected} rejected", {

@@ -32,7 +32,7 @@ const STAGE_RUNNERS = ["tasks/pipeline.ts", "tasks/demo.ts"];
  * and what lies in its own folder.
  */
 const FLOORS: readonly (readonly string[])[] = [
-  ["errors.ts", "text.ts", "sql.ts", "column_type.ts", "source_file.ts", "bytes.ts", "backend.ts"],
+  ["errors.ts", "text.ts", "glob.ts", "sql.ts", "column_type.ts", "source_file.ts", "bytes.ts", "backend.ts"],
   ["csv", "duckdb", "secrets", "atomic_file.ts", "gzip.ts"],
   ["store", "database", "engine", "output"],
   ["contract"],

@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { contractSettingsSchema, csvSchema } from "../contract/schema.ts";
+import { faultOfGlob } from "../glob.ts";
 import { databaseSchema } from "../database/config.ts";
 import { DATABASE_SECRETS, databaseBackend } from "../database/open.ts";
 import { storeSchema } from "../store/config.ts";
@@ -63,6 +64,23 @@ const prefixes = z.strictObject({
   }
 });
 
+/** Names that other programs leave beside the files that they deliver, and are no delivery. */
+export const IGNORED_NAMES: readonly string[] = [
+  "*.filepart", // WinSCP
+  "*.crdownload", // Chrome
+  "*_$folder$", // Hadoop's folder markers
+  "_SUCCESS", // Spark
+  "*.ok",
+  "*.done",
+  "*.md5",
+  "Thumbs.db", // Windows
+];
+
+const glob = z.string().superRefine((pattern, issues) => {
+  const message = faultOfGlob(pattern);
+  if (message !== null) issues.addIssue({ code: "custom", message });
+});
+
 /**
  * The configuration file's shape, with its defaults.
  *
@@ -79,6 +97,11 @@ export const configSchema = z.strictObject({
   prefixes: prefixes.prefault({}),
   contract: contractSettingsSchema.prefault({}),
   csv: csvSchema.prefault({}),
+  landing: z.strictObject({
+    ignore: z.array(glob).max(1000).default([...IGNORED_NAMES]).describe(
+      "Globs: names below a landing prefix that are left alone.",
+    ),
+  }).prefault({}),
   lease: z.strictObject({
     ttlSeconds: z.int().min(1).default(900),
     waitSeconds: z.int().min(0).default(0),

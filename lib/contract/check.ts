@@ -107,7 +107,7 @@ async function scanFiles(
     const candidate = candidates.get(file);
     const rowCount = await candidate?.proof.prove() ?? null;
     if (candidate && rowCount !== null) {
-      exact.push({ file, header: candidate.proof.layout.header, rowCount });
+      exact.push({ file, header: candidate.proof.layout.header, rowCount, repeatedHeaders: 0 });
     } else {
       if (candidate) withdrawn.push(file);
       await splitting.add(file);

@@ -43,6 +43,8 @@ export interface ReadableFile {
   readonly header: BoundHeader;
   /** Rows after the header, as counted by a scan. */
   readonly rowCount: number;
+  /** How often the header stands among them, which is no row. */
+  readonly repeatedHeaders: number;
 }
 
 /** Writes what a query gives as Parquet. */

@@ -11,3 +11,6 @@ export const ADDED_COLUMNS = ["additional_column", "source_key"] as const;
 export function rowReasons(keys: readonly { readonly reason: string }[]): string[] {
   return ["field_count", "missing_value", "invalid_value", "rule", ...keys.map(({ reason }) => reason)];
 }
+
+/** The warning that counts rows that are the header again, and are skipped. */
+export const REPEATED_HEADER = "repeated_header";

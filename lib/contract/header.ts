@@ -5,6 +5,8 @@
  */
 import { type ColumnType, parseColumnType, sqlType } from "../column_type.ts";
 import type { Contract } from "./schema.ts";
+import { headerName } from "../csv/header.ts";
+import { shown } from "../csv/likely.ts";
 import type { FileFault } from "../source_file.ts";
 
 /** A contract column and its place in files of one layout. */
@@ -37,16 +39,16 @@ export function bindHeader(
     const detail = `the header has ${header.length} columns, more than csv.maxColumns (${maxColumns})`;
     return { reason: "too_many_columns", detail };
   }
-  const names = header.map((name) => name.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase());
+  const names = header.map(headerName);
   const repeated = [...new Set(names.filter((name, i) => name !== "" && names.indexOf(name) !== i))];
   if (repeated.length > 0) {
-    const detail = `the header has ${repeated.join(", ")} more than once`;
+    const detail = `the header has ${someOf(repeated)} more than once`;
     return { reason: "duplicate_column", detail, columns: repeated };
   }
   const wanted = Object.keys(contract.columns);
   const missing = wanted.filter((name) => !names.includes(name.toLowerCase()));
   if (missing.length > 0) {
-    return { reason: "missing_columns", detail: `the header lacks ${missing.join(", ")}`, columns: missing };
+    return { reason: "missing_columns", detail: `the header lacks ${someOf(missing)}`, columns: missing };
   }
   const columns = contractColumns(contract).map((column) => ({
     ...column,
@@ -54,6 +56,18 @@ export function bindHeader(
   }));
   const bound = new Set(columns.map((column) => column.index));
   return { columns, extra: names.keys().filter((index) => !bound.has(index)).toArray(), width: names.length };
+}
+
+/** Characters of names that a sentence has at most; all of them stand beside it. */
+const NAME_CHARACTERS = 100;
+
+/** As many of the names as a sentence bears. */
+function someOf(names: readonly string[]): string {
+  const visible = names.map((name) => shown(name, NAME_CHARACTERS));
+  let count = visible.length;
+  while (count > 1 && visible.slice(0, count).join(", ").length > NAME_CHARACTERS) count--;
+  const left = visible.length - count;
+  return visible.slice(0, count).join(", ") + (left > 0 ? ` and ${left} more` : "");
 }
 
 /** The contract's columns with their parsed types, in contract order. */

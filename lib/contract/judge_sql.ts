@@ -13,6 +13,7 @@ import { passes, rulesOf } from "./rules.ts";
 import { unescapeSql } from "../csv/normalised.ts";
 import { type ColumnType, sqlType } from "../column_type.ts";
 import type { Contract } from "./schema.ts";
+import { DETAIL_CHARACTERS } from "../source_file.ts";
 import { identifier, literal } from "../sql.ts";
 
 /** A fault that a row can have. */
@@ -64,7 +65,7 @@ export function judgedSql(lines: string, header: BoundHeader, contract: Contract
       ${ofAccepted('"@additional"', "additional_column")}, "@key" AS source_key, "@file", "@line",
       ${byFault(faults.map(({ reason }) => literal(reason)))} AS "@reason",
       ${byFault(faults.map(({ column }) => column === null ? "NULL" : literal(column)))} AS "@column",
-      ${byFault(faults.map(({ detail }) => detail))} AS "@detail",
+      left(${byFault(faults.map(({ detail }) => detail))}, ${DETAIL_CHARACTERS}) AS "@detail",
       CASE WHEN "@fault" IS NULL THEN NULL WHEN "@parts"[${ROW_HEAD_WIDTH}] <> ''
         THEN ${unescapeSql(`"@parts"[${ROW_HEAD_WIDTH}]`)}
         ELSE ${

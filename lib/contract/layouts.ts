@@ -10,7 +10,7 @@ import type { FileFault } from "../source_file.ts";
 
 /** A header with everything in it. */
 export interface Layout {
-  /** Headers whose columns stand in the same places have the same key. */
+  /** Headers whose columns stand in the same places, and whose rows are proven alike, have the same key. */
   readonly key: string;
   /** The header, bound to the contract. */
   readonly header: BoundHeader;
@@ -22,6 +22,18 @@ export interface Layout {
 
 /** Headers that are kept: a table takes some 200 KB. */
 const MOST_KEPT = 50;
+
+/** Proves nothing. */
+const NO_PROOF: SpellingTable = new Int32Array(512);
+
+/**
+ * Whether the names of a header, in whatever order, may be the values of an exact row: in the place of each column that is
+ * no text a name that begins like a number. The contract's own names begin with a letter.
+ */
+function mayBeExact(names: readonly string[], { columns }: BoundHeader): boolean {
+  const numbers = names.filter((name) => /^[ \t]*[-+.0-9]/.test(name)).length;
+  return numbers >= columns.filter(({ type }) => type.kind !== "text").length;
+}
 
 /** Looks up headers, of which a delivery has few as a rule. */
 export class Layouts {
@@ -48,10 +60,19 @@ export class Layouts {
     const { contract, csv } = this.#config;
     const header = bindHeader(names, contract, csv.maxColumns);
     if ("reason" in header) return header;
-    const key = JSON.stringify([header.width, header.columns.map((column) => column.index)]);
+    const places = header.columns.map((column) => column.index);
     const layout = layoutOf(header), { delimiter, quote } = csv;
+    // A row that repeats the header could be exact: each row has to be looked at.
+    if (mayBeExact(names, header)) {
+      return {
+        key: JSON.stringify([header.width, places, "unproven"]),
+        header,
+        inPlace: NO_PROOF,
+        copied: NO_PROOF,
+      };
+    }
     return {
-      key,
+      key: JSON.stringify([header.width, places]),
       header,
       inPlace: compileSpelling(layout, delimiter, { quote }),
       copied: compileSpelling(layout, delimiter, { quote, byLine: true }),

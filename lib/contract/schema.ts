@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { parseColumnType } from "../column_type.ts";
-import { ADDED_COLUMNS } from "./contract.ts";
+import { ADDED_COLUMNS, REPEATED_HEADER } from "./contract.ts";
 
 const text = z.string().min(1);
 
@@ -49,7 +49,7 @@ export const columnsSchema = z.record(
  * @internal
  */
 export const rulesSchema = z.record(
-  columnName,
+  columnName.refine((name) => name !== REPEATED_HEADER, "the name is taken by a built-in warning"),
   z.strictObject({
     check: text.describe("Boolean SQL expression over the contract's columns."),
     severity: z.enum(["reject", "warn"]),

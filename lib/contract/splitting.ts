@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 import { Batch, type BatchResult, type BatchTools, readBatch, type Wanted } from "./batch.ts";
+import { explainFault } from "./cause.ts";
 import type { ReadableFile, ScanContext } from "./context.ts";
 import type { Layout } from "./layouts.ts";
 import type { KnownKeys } from "../csv/key_bits.ts";
@@ -70,10 +71,11 @@ export class Splitting implements AsyncDisposable {
 
   /** Splits a file. */
   async add(file: SourceFile): Promise<void> {
-    const { config: { csv }, layouts, buffer, runFolder, signal } = this.#context;
+    const { config, layouts, buffer, runFolder, signal } = this.#context;
+    const path = join(runFolder, file.content ?? "");
     const found = await splitCsv<Batch>(
-      join(runFolder, file.content ?? ""),
-      { ...csv, buffer, signal },
+      path,
+      { ...config.csv, buffer, signal },
       (names) => {
         const layout = layouts.of(names);
         if ("reason" in layout) return { fault: layout };
@@ -83,11 +85,12 @@ export class Splitting implements AsyncDisposable {
       },
     );
     if ("fault" in found) {
-      this.#rejected.push(reject(file, found.fault));
+      this.#rejected.push(reject(file, await explainFault(path, found.fault, config)));
       return;
     }
     const rowCount = found.target.take(file);
-    this.#files.push({ file, header: found.target.header, rowCount });
+    const { repeatedHeaders } = found;
+    this.#files.push({ file, header: found.target.header, rowCount, repeatedHeaders });
     this.#rowCount += rowCount;
     if (this.#rowCount >= BATCH_ROWS && !this.#isWorking) this.#beginReading();
   }

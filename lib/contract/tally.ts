@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { REPEATED_HEADER } from "./contract.ts";
 import type { CheckContext, ReadableFile } from "./context.ts";
 import { rejectsSql } from "./judge_sql.ts";
 import type { Contract } from "./schema.ts";
@@ -16,11 +17,21 @@ import { accept, reject, type RowCounts, type SourceFile } from "../source_file.
 /** What became of one file's rows. */
 interface FileTally {
   readonly rowsRead: number;
+  readonly repeatedHeaders: number;
   accepted: number;
   /** Accepted rows by warning. */
   warnings: Record<string, number>;
   /** Rejected rows by reason. */
   readonly rejects: Record<string, number>;
+  /** The commonest reason of them with its column. */
+  commonest: Commonest | null;
+}
+
+/** Rejected rows that have a reason and a column in common. */
+interface Commonest {
+  readonly reason: string;
+  readonly column: string | null;
+  readonly rowCount: number;
 }
 
 /** Counts the rows of files. */
@@ -32,8 +43,15 @@ export class Tally {
   /** Nothing is counted yet. */
   constructor(files: readonly ReadableFile[], context: CheckContext) {
     this.#context = context;
-    for (const { file: { key, id }, rowCount } of files) {
-      const tally: FileTally = { rowsRead: rowCount, accepted: 0, warnings: {}, rejects: {} };
+    for (const { file: { key, id }, rowCount, repeatedHeaders } of files) {
+      const tally: FileTally = {
+        rowsRead: rowCount,
+        repeatedHeaders,
+        accepted: 0,
+        warnings: {},
+        rejects: {},
+        commonest: null,
+      };
       this.#byKey.set(key, tally);
       this.#byId.set(id, tally);
     }
@@ -65,13 +83,16 @@ export class Tally {
     if (rejects.rowCount === 0) return;
     await engine.nameParquet("@judged", rejects.files);
     const rows = await engine.query(
-      `SELECT file_id, reason, count(*) AS row_count FROM (${rejectsSql("@judged")})
-       GROUP BY file_id, reason ORDER BY file_id, reason`,
+      `SELECT file_id, reason, "column", count(*) AS row_count FROM (${rejectsSql("@judged")})
+       GROUP BY file_id, reason, "column" ORDER BY file_id, reason, "column"`,
     );
-    for (const { file_id, reason, row_count } of rows) {
+    for (const { file_id, reason, column, row_count } of rows) {
       const tally = this.#byId.get(Number(file_id));
       if (!tally) throw new Error(`rejects of file ${file_id}, which was not read`);
-      tally.rejects[String(reason)] = Number(row_count);
+      const found = { reason: String(reason), column: column === null ? null : String(column) };
+      const rowCount = Number(row_count);
+      tally.rejects[found.reason] = (tally.rejects[found.reason] ?? 0) + rowCount;
+      if (rowCount > (tally.commonest?.rowCount ?? 0)) tally.commonest = { ...found, rowCount };
     }
   }
 
@@ -88,18 +109,21 @@ export class Tally {
 
   /** Decides between accepted and too_many_rejects. */
   decide(file: SourceFile): SourceFile {
-    const { rowsRead, accepted: rowsAccepted, warnings, rejects } = this.#of(file);
+    const { rowsRead, accepted: rowsAccepted, warnings, rejects, ...others } = this.#of(file);
+    const { commonest, repeatedHeaders } = others;
     const rowsRejected = Object.values(rejects).reduce((sum, count) => sum + count, 0);
     if (rowsAccepted + rowsRejected !== rowsRead) {
       throw new Error(
         `${file.key}: ${rowsRead} rows read, but ${rowsAccepted} accepted and ${rowsRejected} rejected`,
       );
     }
-    const counts = { rowsRead, rowsAccepted, rowsRejected, warnings, rejects };
+    const all = repeatedHeaders > 0 ? { ...warnings, [REPEATED_HEADER]: repeatedHeaders } : warnings;
+    const counts = { rowsRead, rowsAccepted, rowsRejected, warnings: all, rejects };
     const detail = excessOf(counts, this.#context.config.contract);
     if (detail === null) return accept(file, counts);
     const none = { ...counts, rowsAccepted: 0, rowsRejected: rowsRead, warnings: {} };
-    return reject(file, { reason: "too_many_rejects", detail }, none);
+    const most = commonest ? `; ${commonestText(commonest, rowsRejected)}` : "";
+    return reject(file, { reason: "too_many_rejects", detail: detail + most }, none);
   }
 
   #of({ id }: SourceFile): FileTally {
@@ -107,6 +131,13 @@ export class Tally {
     if (!tally) throw new Error(`file ${id} was not read`);
     return tally;
   }
+}
+
+/** The commonest reason in words. */
+function commonestText({ reason, column, rowCount }: Commonest, rowsRejected: number): string {
+  const about = column === null ? "" : ` of ${column}`;
+  const share = (100 * rowCount / rowsRejected).toFixed(1);
+  return `commonest is ${reason}${about}, ${rowCount} (${share} %); see rejects/ below the error prefix`;
 }
 
 /** That too many rows of a file are rejected, in words; `null` if they are not. */

@@ -9,6 +9,18 @@ import type { CsvDialect } from "./row.ts";
 /** Bytes read at a time. */
 export const CHUNK_BYTES = 1024 * 1024;
 
+/** First bytes of a file that tell what it is. */
+const HEAD_BYTES = 64 * 1024;
+
+/** The first bytes of a file. */
+export async function readHead(path: string): Promise<Uint8Array> {
+  using file = await Deno.open(path);
+  const head = new Uint8Array(HEAD_BYTES);
+  let filled = 0;
+  for (let read: number | null = 1; read; filled += read ?? 0) read = await file.read(head.subarray(filled));
+  return head.subarray(0, filled);
+}
+
 /** How a file is read. */
 export interface ReadOptions extends CsvDialect {
   /** Takes what is read, of many files one after the other: {@linkcode CHUNK_BYTES}. Left out: one of this file's own. */

@@ -2,13 +2,13 @@
  * The header of a source file as it is written, read from the beginning of the file without the rest.
  *
  * It ends with the first row, as {@link ./split.ts} reads rows: a line end within an opened quote is part of it, a quote
- * within an unquoted field is text, and blank lines before it do not count.
+ * within an unquoted field is text, and blank lines before it do not count, those of nothing but delimiters among them.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
 import { BOM, CR, LF } from "./marks.ts";
-import type { CsvDialect } from "./row.ts";
+import { type CsvDialect, isBlankLine, isBlankRow, RowParser } from "./row.ts";
 
 /**
  * Reads the header, without BOM and line end.
@@ -28,11 +28,17 @@ export async function readHeader(
     }
   }
   // Without an LF a CR at the end is text.
-  return reader.length > 0 ? reader.bytes : null;
+  return reader.isBlank(reader.bytes) ? null : reader.bytes;
+}
+
+/** A name of a header as it is compared: without blanks around it, and without case. */
+export function headerName(name: string): string {
+  return name.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase();
 }
 
 /** Takes bytes up to the end of the header. */
 class HeaderReader {
+  readonly #dialect: CsvDialect;
   readonly #delimiter: number;
   readonly #quote: number;
   #bytes: number[] = [];
@@ -40,7 +46,8 @@ class HeaderReader {
   /** `closed`: right after a quote in a quoted field, which ends it unless another one follows. */
   #state: "field start" | "unquoted" | "quoted" | "closed" = "field start";
 
-  constructor({ delimiter, quote }: CsvDialect) {
+  constructor(dialect: CsvDialect) {
+    const { delimiter, quote } = this.#dialect = dialect;
     this.#delimiter = delimiter.charCodeAt(0);
     this.#quote = quote.charCodeAt(0);
   }
@@ -61,10 +68,16 @@ class HeaderReader {
     return bytes.at(-1) === CR ? bytes.subarray(0, -1) : bytes;
   }
 
+  /** Whether a row is a blank line. */
+  isBlank(row: Buffer): boolean {
+    if (!row.includes(this.#quote)) return isBlankLine(row, this.#delimiter);
+    return isBlankRow(new RowParser(this.#dialect).push(row.toString("latin1"), "")?.fields ?? []);
+  }
+
   /** Takes the next byte; whether it is the LF that ends the header. */
   push(byte: number): boolean {
     if (byte === LF && this.#state !== "quoted") {
-      if (this.withoutCr.length > 0) return true;
+      if (!this.isBlank(this.withoutCr)) return true;
       this.#bytes = [];
       this.#isFirstLine = false;
       this.#state = "field start";

@@ -25,6 +25,24 @@ export interface CsvRow {
   readonly fields: readonly string[];
 }
 
+/** Whether a row says nothing: it has more than one field, and nothing but spaces and tabs in any of them. */
+export function isBlankRow(fields: readonly string[]): boolean {
+  return fields.length > 1 && fields.every((field) => /^[ \t]*$/.test(field));
+}
+
+/** The same of a line without quotes; one without anything is blank too. */
+export function isBlankLine(line: Uint8Array, delimiter: number): boolean {
+  let fieldCount = 1;
+  for (const byte of line) {
+    if (byte === delimiter) fieldCount++;
+    else if (byte !== SPACE && byte !== TAB) return false;
+  }
+  return line.length === 0 || fieldCount > 1;
+}
+
+const SPACE = 0x20;
+const TAB = 0x09;
+
 /** What stands at the end of a line; nothing at the end of a file. */
 export type LineEnd = "\n" | "\r\n" | "";
 

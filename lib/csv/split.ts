@@ -11,15 +11,19 @@ import { Buffer, isUtf8 } from "node:buffer";
 import { CHUNK_BYTES, readChunks, type ReadOptions } from "./chunks.ts";
 import type { KnownKeys } from "./key_bits.ts";
 import { BOM, CR, LF } from "./marks.ts";
-import { type CsvDialect, type LineEnd, RowParser } from "./row.ts";
+import { type CsvDialect, type CsvRow, isBlankLine, isBlankRow, type LineEnd, RowParser } from "./row.ts";
 import type { RowWriter } from "./row_writer.ts";
 import { markLines } from "./scan.ts";
+import { HeaderNames } from "./second_header.ts";
 import type { SpellingTable } from "./spelling.ts";
 import type { FileFault } from "../source_file.ts";
 
-/** The target that took the rows of a file, of which both writers tell; or the fault of a file that cannot be read. */
+/**
+ * The target that took the rows of a file, of which both writers tell, and how often the header stood among them, which
+ * is no row; or the fault of a file that cannot be read.
+ */
 export type SplitCsv<Target extends SplitTarget> =
-  | { readonly target: Target }
+  | { readonly target: Target; readonly repeatedHeaders: number }
   | { readonly fault: FileFault };
 
 /** What takes the rows of a file; both writers have begun it. */
@@ -74,9 +78,13 @@ async function splitRows<Target extends SplitTarget>(
 /** Takes a file's bytes in chunks, and its rows from them. */
 class RowSplitter<Target extends SplitTarget> {
   readonly #dialect: CsvDialect;
+  readonly #delimiter: number;
   readonly #quote: number;
   readonly #begin: BeginSplit<Target>;
   #target: Target | null = null;
+  /** The names of the header that was taken. */
+  #header: HeaderNames | null = null;
+  #repeatedHeaders = 0;
   /** Why no further row is read. */
   #fault: FileFault | null = null;
   /** Bytes that are not taken yet stand in it between `from` and `to`, with room for an LF after them. */
@@ -94,6 +102,7 @@ class RowSplitter<Target extends SplitTarget> {
 
   constructor(dialect: CsvDialect, begin: BeginSplit<Target>) {
     this.#dialect = dialect;
+    this.#delimiter = dialect.delimiter.charCodeAt(0);
     this.#quote = dialect.quote.charCodeAt(0);
     this.#begin = begin;
   }
@@ -126,7 +135,7 @@ class RowSplitter<Target extends SplitTarget> {
   end(): SplitCsv<Target> {
     this.#takeRows(true);
     if (this.#fault !== null) return { fault: this.#fault };
-    if (this.#target !== null) return { target: this.#target };
+    if (this.#target !== null) return { target: this.#target, repeatedHeaders: this.#repeatedHeaders };
     return { fault: { reason: "empty_file", detail: "it has nothing but blank lines" } };
   }
 
@@ -177,9 +186,13 @@ class RowSplitter<Target extends SplitTarget> {
       if (isCut && !atEnd) return false;
       const next = isCut ? to : to + 1;
       if (parser === null && !content.includes(this.#quote)) {
-        if (content.length === 0) return this.#skipTo(next, line + 1);
+        if (isBlankLine(content, this.#delimiter)) return this.#skipTo(next, line + 1);
         if (this.#target === null) {
           return this.#takeHeader(content.toString("latin1").split(delimiter), next, line);
+        }
+        if (this.#header?.mayBegin(content[0])) {
+          const raw = content.toString("latin1");
+          if (this.#skipHeader({ raw, fields: raw.split(delimiter) })) return this.#skipTo(next, line + 1);
         }
         this.#target.doubtful.addPlain(line, content);
         return this.#skipTo(next, line + 1);
@@ -187,8 +200,9 @@ class RowSplitter<Target extends SplitTarget> {
       parser ??= new RowParser(this.#dialect);
       const row = parser.push(content.toString("latin1"), end);
       if (row !== null) {
+        if (isBlankRow(row.fields)) return this.#skipTo(next, line + 1);
         if (this.#target === null) return this.#takeHeader(row.fields, next, line);
-        this.#target.doubtful.add(this.#line, row);
+        if (!this.#skipHeader(row)) this.#target.doubtful.add(this.#line, row);
         return this.#skipTo(next, line + 1);
       }
       if (isCut) return this.#giveUp("a quote that is opened here is not closed before the file ends");
@@ -196,8 +210,23 @@ class RowSplitter<Target extends SplitTarget> {
     }
   }
 
+  /** Whether a row is the header again, and not to be taken; its names in another order end the file. */
+  #skipHeader(row: CsvRow): boolean {
+    const likeness = this.#header?.compare(row);
+    if (likeness === "header") this.#repeatedHeaders++;
+    else if (likeness === "other order") {
+      const line = this.#line;
+      const detail =
+        `a second header at line ${line}, with its columns in another order: two files were joined`;
+      this.#fault = { reason: "malformed_csv", detail, line };
+    }
+    return likeness !== "row";
+  }
+
   #takeHeader(fields: readonly string[], next: number, line: number): true {
-    const begun = this.#begin(fields.map((field) => Buffer.from(field, "latin1").toString("utf8")));
+    const names = fields.map((field) => Buffer.from(field, "latin1").toString("utf8"));
+    const begun = this.#begin(names);
+    this.#header = new HeaderNames(names, this.#dialect);
     if ("fault" in begun) this.#fault = begun.fault;
     else this.#target = begun;
     return this.#skipTo(next, line + 1);

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { REPEATED_HEADER } from "../contract/contract.ts";
 import { type ColumnType, parseColumnType } from "../column_type.ts";
 import type { ValuePath } from "../config/document.ts";
 import type { Prefixes } from "../config/schema.ts";
@@ -101,6 +102,9 @@ function* checkDatasets({ dimensions, datasets }: GivenModel): Generator<ModelFa
         ? `the dimension "${target}" has no column "${among}"`
         : faultOfReference(column, typeOf(column), { name: target, column: among, isText });
       if (what !== null) yield { path: [...path, "lookups", warning], what };
+      if (warning === REPEATED_HEADER) {
+        yield { path: [...path, "lookups", warning], what: "the name is taken by a built-in warning" };
+      }
       if (warning in rules) {
         yield { path: [...path, "rules", warning], what: "the name is taken by a lookup" };
       }

@@ -4,6 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import type { Config } from "../config/schema.ts";
 import type { Database } from "../database/database.ts";
 import type { PendingMove } from "../database/records.ts";
 import { AccessError, ConfigError } from "../errors.ts";
@@ -11,7 +12,7 @@ import type { Model } from "../model/model.ts";
 import type { Log } from "../output/log.ts";
 import { skip, type SourceFile } from "../source_file.ts";
 import { isVersion, type ObjectFault, type ObjectStore, type ObjectVersion } from "../store/store.ts";
-import { classifyName, isHidden, type NameKind } from "./landing.ts";
+import { classifyName, ignoring, isHidden, type NameKind } from "./landing.ts";
 
 /** An object below a landing prefix, or what cannot be read as one. */
 export interface Delivered {
@@ -25,6 +26,8 @@ export interface Delivered {
 
 /** What looking for deliveries needs. */
 export interface DeliveryContext {
+  /** Names what is left alone. */
+  readonly config: Pick<Config, "landing">;
   /** Names the landing prefixes. */
   readonly model: Pick<Model, "datasets">;
   /** The store that is listed. */
@@ -44,8 +47,9 @@ export interface DeliveryContext {
  * @throws {AccessError | ConfigError} if a landing prefix itself cannot be read.
  */
 export async function listNew(
-  { model, store, database, log, signal }: DeliveryContext,
+  { config, model, store, database, log, signal }: DeliveryContext,
 ): Promise<Delivered[]> {
+  const isIgnored = ignoring(config.landing.ignore);
   const pending = new Set((await database.pendingMoves("archive")).map(identityOf));
   const arriving = new Set((await database.pendingMoves("publish")).map(({ to }) => to));
   const found: Delivered[] = [];
@@ -57,10 +61,10 @@ export async function listNew(
       for (const entry of page) {
         if (!isVersion(entry)) refusePrefix(entry, source, store.name);
         const name = entry.key.slice(source.length);
-        const kind = classifyName(name);
+        const kind = classifyName(name, isIgnored);
         // A folder that cannot be read may hold source files; an object of such a name is a folder's marker.
         const isFolder = !isVersion(entry) && name.endsWith("/");
-        if (isFolder ? isHidden(name) : kind === "left_alone") continue;
+        if (isFolder ? isHidden(name) || isIgnored(name) : kind === "left_alone") continue;
         if (isVersion(entry) && (pending.has(identityOf(entry)) || arriving.has(entry.key))) continue;
         found.push({ entry, dataset, kind });
       }

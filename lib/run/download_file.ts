@@ -6,6 +6,8 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { writeAll } from "../bytes.ts";
+import { readHead } from "../csv/chunks.ts";
+import { firstLine, inWords, isPlainText, likelyFormat } from "../csv/likely.ts";
 import { wrapSystemError } from "../errors.ts";
 import { gunzip, GzipError } from "../gzip.ts";
 import type { ObjectStore } from "../store/store.ts";
@@ -51,11 +53,19 @@ export async function downloadFile(store: ObjectStore, order: DownloadOrder): Pr
     if (unpacked.kind === "whole") return { content, original, sha256: unpacked.sha256, fault: null };
     await Deno.remove(`${join(runFolder, content)}.part`);
     if (unpacked.kind === "too_large") return tooLarge(original, maxFileBytes);
-    const detail = `not a whole gzip file: ${unpacked.detail}`;
+    const detail = await explainGzip(join(runFolder, original), unpacked.detail);
     return { content: null, original, sha256: null, fault: { reason: "bad_gzip", detail } };
   } catch (error) {
     throw wrapSystemError(error, `Cannot download ${JSON.stringify(key)} to ${join(runFolder, original)}`);
   }
+}
+
+/** Why a file does not unpack, in words. */
+async function explainGzip(path: string, message: string): Promise<string> {
+  const head = await readHead(path), what = `not a whole gzip file: ${message}`;
+  if (isPlainText(head)) return inWords(what, "it is plain text: leave .gz out of its name", firstLine(head));
+  const isGzip = head[0] === 0x1f && head[1] === 0x8b;
+  return inWords(what, isGzip ? null : likelyFormat(head), null);
 }
 
 function tooLarge(original: string | null, maxFileBytes: number): Downloaded {

@@ -83,19 +83,21 @@ export function runObjects(manifest: Manifest, store: ObjectStore, runFolder: st
     ),
     ...takenFiles(manifest).flatMap(({ file, to }): StagedObject[] => [
       ...file.rejectsFile === null ? [] : [local(to.rejects, file.rejectsFile)],
-      ...file.status === "rejected" ? [reasonObject(file, to.reason, store)] : [],
+      ...file.status === "rejected" ? [reasonObject(file, to, store)] : [],
     ]),
   ];
 }
 
 /** The record why a whole file was rejected. */
-function reasonObject(file: SourceFile, to: string, store: ObjectStore): StagedObject {
+function reasonObject(file: SourceFile, to: Destination, store: ObjectStore): StagedObject {
   const { key, reason, detail } = file;
   const columns = "columns" in file ? { columns: file.columns } : {};
   const line = "line" in file ? { line: file.line } : {};
-  const text = JSON.stringify({ key, reason, detail, ...columns, ...line }, null, 1) + "\n";
+  // Of a file with too many rejects: how many rows were rejected why, and the key of the CSV that has them.
+  const rejects = file.rejectsFile === null ? {} : { rejects: file.rejects, rejectsKey: to.rejects };
+  const text = JSON.stringify({ key, reason, detail, ...columns, ...line, ...rejects }, null, 1) + "\n";
   return {
-    to,
+    to: to.reason,
     localCopy: null,
     stage: (staged) => store.put(staged, { bytes: new TextEncoder().encode(text) }),
   };

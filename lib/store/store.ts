@@ -37,6 +37,8 @@ export interface ObjectFault {
   readonly key: string;
   /** Why it is no object version. */
   readonly reason: ObjectReason;
+  /** The same in words, if there is more to say. */
+  readonly detail?: string;
 }
 
 /** What `put` takes: a few bytes, or a local file, which is never written to again: a folder may keep it by a link. */

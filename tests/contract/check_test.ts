@@ -157,7 +157,7 @@ const ROW_REASONS: readonly (readonly [string, string, string | null, RegExp])[]
   [`${row()},x`, "field_count", null, /9 fields.* 8/],
   ["1", "field_count", null, /1 field/],
   [" ", "field_count", null, /1 field/],
-  [",,,,,,,", "missing_value", "customer_id", /empty/],
+  [row({ customer_id: "", price: "" }), "missing_value", "customer_id", /empty/],
   [row({ product_name: "" }), "missing_value", "product_name", /empty/],
   [row({ product_name: " \t" }), "missing_value", "product_name", /empty/],
   [row({ total_cost: "\t" }), "missing_value", "total_cost", /empty/],

@@ -39,6 +39,7 @@ function expectationOf(becomes: WrittenFate, { contract }: Settings): Expectatio
   if (becomes?.status !== "read") return becomes;
   return {
     status: "read",
+    repeatedHeaders: becomes.repeatedHeaders ?? 0,
     sales: becomes.rows.filter((row): row is Sale => "values" in row),
     faults: becomes.rows.filter((row): row is Fault => "reason" in row),
     open: becomes.rows.filter((row): row is OpenRow => !("values" in row) && !("reason" in row)),
@@ -63,11 +64,12 @@ function inOrder(expectation: Expectation | undefined) {
   if (expectation?.status !== "read") {
     return expectation && Object.entries(expectation).toSorted(([a], [b]) => a < b ? -1 : 1);
   }
-  const { sales, faults, open, limits } = expectation;
+  const { sales, faults, open, limits, repeatedHeaders } = expectation;
   return [
     sales.map(({ values, warnings }) => JSON.stringify([values, warnings])).toSorted(),
     faults.map(({ line, raw, reason, column, rule }) => [line, raw, reason, column, rule]),
     open.map(({ line, raw }) => [line, raw]),
     limits,
+    repeatedHeaders,
   ];
 }

@@ -51,6 +51,8 @@ export type Expectation =
     /** By line. */
     readonly faults: readonly Fault[];
     readonly open: readonly OpenRow[];
+    /** How often the header stands among the rows, which is no row. */
+    readonly repeatedHeaders: number;
     readonly limits: ShareLimits;
   };
 
@@ -108,7 +110,7 @@ function rowDifferences(expected: Extract<Expectation, { status: "read" }>, foun
     ...rejectDifferences(faults, rejects.filter((reject) => !isOpen(reject))),
     ...isAscending(rejects) ? [] : ["the rejects are not in the order of their lines"],
     ...saleDifferences(tooMany ? [] : sales, accepted, openSales),
-    ...warningDifferences(tooMany ? [] : sales, warnings, openSales),
+    ...warningDifferences(tooMany ? [] : sales, warnings, openSales, tooMany ? 0 : expected.repeatedHeaders),
   ];
 }
 
@@ -156,8 +158,9 @@ function warningDifferences(
   sales: readonly Sale[],
   warnings: Readonly<Record<string, number>>,
   openSales: number,
+  repeatedHeaders: number,
 ): string[] {
-  const expected: Record<string, number> = {};
+  const expected: Record<string, number> = repeatedHeaders > 0 ? { repeated_header: repeatedHeaders } : {};
   for (const name of sales.flatMap((sale) => sale.warnings)) expected[name] = (expected[name] ?? 0) + 1;
   return [...new Set([...Object.keys(expected), ...Object.keys(warnings)])].flatMap((name) => {
     const least = expected[name] ?? 0, count = warnings[name] ?? 0;

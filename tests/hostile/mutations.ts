@@ -100,13 +100,13 @@ const MUTATIONS: readonly Mutation[] = [
   // Headers.
   {
     what: "blanks around names count",
-    file: "lib/contract/header.ts",
+    file: "lib/csv/header.ts",
     search: 'name.replace(/^[ \\t]+|[ \\t]+$/g, "").toLowerCase()',
     replacement: "name.toLowerCase()",
   },
   {
     what: "every kind of blank around names is cut off",
-    file: "lib/contract/header.ts",
+    file: "lib/csv/header.ts",
     search: 'name.replace(/^[ \\t]+|[ \\t]+$/g, "").toLowerCase()',
     replacement: "name.trim().toLowerCase()",
   },
@@ -128,12 +128,30 @@ const MUTATIONS: readonly Mutation[] = [
     search: 'if ("fault" in begun) this.#fault = begun.fault;\n    else ',
     replacement: 'if (!("fault" in begun)) ',
   },
+  {
+    what: "a header that comes again is a row",
+    file: "lib/csv/second_header.ts",
+    search: 'return "header";',
+    replacement: 'return "row";',
+  },
+  {
+    what: "a header that comes again in another order is a row",
+    file: "lib/csv/second_header.ts",
+    search: '? "other order" : "row"',
+    replacement: '? "row" : "row"',
+  },
   // Lines.
+  {
+    what: "rows of nothing but delimiters are rows",
+    file: "lib/csv/row.ts",
+    search: "return line.length === 0 || fieldCount > 1;",
+    replacement: "return line.length === 0;",
+  },
   {
     what: "blank lines do not count as lines",
     file: "lib/csv/split.ts",
-    search: "if (content.length === 0) return this.#skipTo(next, line + 1);",
-    replacement: "if (content.length === 0) return this.#skipTo(next, line);",
+    search: "if (isBlankLine(content, this.#delimiter)) return this.#skipTo(next, line + 1);",
+    replacement: "if (isBlankLine(content, this.#delimiter)) return this.#skipTo(next, line);",
   },
   {
     what: "a row has its last line",
@@ -156,7 +174,7 @@ const MUTATIONS: readonly Mutation[] = [
   {
     what: "blank lines are rows",
     file: "lib/csv/split.ts",
-    search: "if (content.length === 0) return",
+    search: "if (isBlankLine(content, this.#delimiter)) return",
     replacement: "if (content.length < 0) return",
   },
   {

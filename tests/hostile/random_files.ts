@@ -231,10 +231,18 @@ class FileWriter {
       () => [
         dice.pick([" ", "\t", "x", "  \t ", this.#delimiter, this.#delimiter.repeat(header.length - 1)]),
       ],
+      () => [this.#secondHeader(header, style)],
       () => [this.#longRow(good(), style)],
       () => style.quoting === "regular" ? [print(fields)] : [this.#openRow(print(good()))],
     ];
     return dice.pick(faults)();
+  }
+
+  /** The header once more, as files have it that were joined; now and then in another order. */
+  #secondHeader(header: readonly string[], style: Style): string {
+    const dice = this.#dice;
+    const again = dice.chance(0.1) ? dice.shuffle([...header]) : header;
+    return (dice.chance(0.2) ? "\ufeff" : "") + this.#printHeader(again, style);
   }
 
   /** A row of about the length that is still allowed. */

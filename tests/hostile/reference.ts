@@ -5,10 +5,11 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { isDeepStrictEqual } from "node:util";
 import type { Settings } from "./delivery.ts";
 import { DIMENSION_KEYS } from "./dimensions.ts";
 import { type Expectation, type Fault, isTooMany, type OpenRow, type Sale } from "./expectation.ts";
-import { type ReadRow, readRows } from "./reference_reader.ts";
+import { type Dialect, type ReadRow, readRows } from "./reference_reader.ts";
 
 /** A file as delivered. */
 export interface Delivered {
@@ -139,10 +140,40 @@ export function judgeContent(content: Uint8Array, settings: Settings): Judgement
   if (repeated.size > 0) return { ...reject("duplicate_column"), columns: [...repeated] };
   const missing = Object.keys(contract.columns).filter((column) => !names.includes(column.toLowerCase()));
   if (missing.length > 0) return { ...reject("missing_columns"), columns: missing };
-  return malformed ?? judgeRows(rows, names, contract);
+  const { sales, second } = withoutHeaders(rows, names, csv);
+  if (second !== null) return { status: "rejected", reason: "malformed_csv", line: second };
+  return malformed ??
+    { ...judgeRows(sales, names, contract), repeatedHeaders: rows.length - sales.length };
 }
 
-function judgeRows(rows: readonly ReadRow[], names: readonly string[], contract: Contract): Judgement {
+/** The rows that are not the header again; or the line at which its names come again in another order. */
+function withoutHeaders(
+  rows: readonly ReadRow[],
+  names: readonly string[],
+  csv: Dialect,
+): { readonly sales: readonly ReadRow[]; readonly second: number | null } {
+  const sales: ReadRow[] = [];
+  for (const row of rows) {
+    // A byte order mark is no part of what it stands before.
+    const { rows: [read], malformedLine } = readRows(row.raw, csv);
+    const found =
+      read !== undefined && malformedLine === null && read.raw.length >= row.raw.length - 3 && !read.isOpen
+        ? read.fields.map((name) => trimBlanks(decode(name)).toLowerCase())
+        : [];
+    if (found.join("\n") === names.join("\n") && found.length === names.length) continue;
+    if (found.length === names.length && isDeepStrictEqual(found.toSorted(), names.toSorted())) {
+      return { sales, second: row.line };
+    }
+    sales.push(row);
+  }
+  return { sales, second: null };
+}
+
+function judgeRows(
+  rows: readonly ReadRow[],
+  names: readonly string[],
+  contract: Contract,
+): Omit<Extract<Judgement, { status: "read" }>, "repeatedHeaders"> {
   const sales: Sale[] = [], faults: Fault[] = [], open: OpenRow[] = [];
   for (const { line, raw: rawBytes, fields, isOpen } of rows) {
     const raw = decode(rawBytes);

@@ -45,11 +45,18 @@ export function readRows(text: string, dialect: Dialect): Reading {
     const found = readRow(text, at, dialect);
     if (found === null) return { rows, malformedLine: line };
     const raw = text.slice(at, found.end);
-    rows.push({ line, raw, fields: found.fields, isOpen: found.isOpen });
+    if (!isGhost(found)) rows.push({ line, raw, fields: found.fields, isOpen: found.isOpen });
     at = found.end + lineEndAt(text, found.end);
     line += raw.split("\n").length;
   }
   return { rows, malformedLine: null };
+}
+
+/** Whether there is nothing in a row but delimiters and blanks, as spreadsheets write the rows below a table. */
+function isGhost(
+  { fields, isOpen }: { readonly fields: readonly string[]; readonly isOpen: boolean },
+): boolean {
+  return !isOpen && fields.length >= 2 && fields.join("").replaceAll(" ", "").replaceAll("\t", "") === "";
 }
 
 /** Length of the line end at this place: LF or CRLF; 0 where there is none. */

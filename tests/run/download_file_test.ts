@@ -171,6 +171,21 @@ Deno.test("downloadFile() says bad_gzip and keeps the original only, when a gzip
   });
 });
 
+Deno.test("downloadFile() says what is in a file, when it is only called gzip", async () => {
+  const table: readonly (readonly [Buffer, RegExp])[] = [
+    [Buffer.from("a,b\r\n1,2\r\n"), /; it is plain text: leave \.gz out of its name; line 1: "a,b"$/],
+    [Buffer.from("PK\x03\x04\x14\0", "latin1"), /; it seems to be a zip archive/],
+    [Buffer.from("BZh91AY"), /; it is plain text|; it seems to be a bzip2/],
+    [Buffer.from("\ufeffa,b\n", "utf16le"), /; it seems to be UTF-16 text/],
+    [PACKED_SMALL.subarray(0, -3), /unexpected end of file$/],
+  ];
+  await withDelivery(async ({ download }) => {
+    for (const [bytes, detail] of table) {
+      assert.match((await download("a.csv.gz", bytes)).fault?.detail ?? "", detail);
+    }
+  });
+});
+
 Deno.test("downloadFile() says too_large, when a file is larger than maxFileBytes", async (test) => {
   const size = SMALL.length;
   await withDelivery(async ({ download, left }) => {

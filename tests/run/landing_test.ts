@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { classifyName, type NameKind } from "../../lib/run/landing.ts";
+import { IGNORED_NAMES } from "../../lib/config/schema.ts";
+import { classifyName, explainName, ignoring, type NameKind } from "../../lib/run/landing.ts";
 
 const NAMES: Readonly<Record<NameKind, readonly string[]>> = {
   csv: [
@@ -47,3 +48,41 @@ for (const [kind, names] of Object.entries(NAMES)) {
     for (const name of names) assert.equal(classifyName(name), kind, JSON.stringify(name));
   });
 }
+
+Deno.test("classifyName() leaves alone what landing.ignore names, by default and as it is given", () => {
+  const byDefault = ignoring(IGNORED_NAMES);
+  const leftAlone = [
+    ...["a.csv.filepart", "x/a.crdownload", "2023_$folder$", "x/_SUCCESS", "a.csv.ok", "x/a.DONE"],
+    ...["a.csv.md5", "x/Thumbs.db", "thumbs.db"],
+  ];
+  for (const name of leftAlone) {
+    assert.equal(classifyName(name, byDefault), "left_alone", name);
+    assert.equal(classifyName(name), "unsupported", name);
+  }
+  assert.equal(classifyName("a.csv", byDefault), "csv");
+  assert.equal(classifyName("done/a.csv", byDefault), "csv");
+  assert.equal(classifyName("a.ok.csv.gz", byDefault), "gzip");
+  const given = ignoring(["old/**", "test_*.csv"]);
+  assert.equal(classifyName("old/x/a.csv", given), "left_alone");
+  assert.equal(classifyName("x/test_1.csv", given), "left_alone");
+  assert.equal(classifyName("a.done", given), "unsupported");
+  assert.equal(classifyName("a.part", ignoring([])), "left_alone");
+});
+
+Deno.test("explainName() says what to do about a name, when it is that of no source file", () => {
+  const table: readonly (readonly [string, RegExp])[] = [
+    ["s/a.xlsx", /spreadsheet/],
+    ["s/a.csv.zip", /unpacked/],
+    ["s/a.tar", /unpacked/],
+    ["s/a.gz", /call it \.csv\.gz/],
+    ["s/a.TXT", /call it \.csv$/],
+    ["s/a.csv ", /blank/],
+    ["s/a.csv.1", /landing\.ignore/],
+    ["s.d/sales", /no ending/],
+    ["s/a.docx", /nor in \.csv\.gz$/],
+  ];
+  for (const [name, hint] of table) {
+    assert.match(explainName(name), hint, name);
+    assert.match(explainName(name), /^the name ends neither in \.csv nor in \.csv\.gz/, name);
+  }
+});

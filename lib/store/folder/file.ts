@@ -132,7 +132,20 @@ export function inspect(path: string, key: string): Deno.FileInfo | null {
   const info = lstatOrNull(path);
   if (!info || info.isDirectory) return null;
   if (info.isFile) return info;
-  throw unhandled(key, info.isSymlink ? "it is a symlink, and none is followed" : "it is no regular file");
+  throw unhandled(key, describeKind(info));
+}
+
+/** What is in the place of a regular file, in words. */
+export function describeKind(info: Deno.FileInfo): string {
+  if (info.isSymlink) return "it is a symbolic link (symlink), and none is followed: deliver the file itself";
+  const kind = info.isFifo
+    ? "a FIFO (named pipe)"
+    : info.isSocket
+    ? "a socket"
+    : info.isCharDevice || info.isBlockDevice
+    ? "a device"
+    : "something else";
+  return `it is no regular file but ${kind}: deliver a file`;
 }
 
 /** A text that changes when the file is written to or replaced, as far as the clocks tell. */

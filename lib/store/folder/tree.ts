@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import type { ObjectFault } from "../store.ts";
 import { faultOf, reading, unhandled } from "./errors.ts";
-import { lstatOrNull } from "./file.ts";
+import { describeKind, lstatOrNull } from "./file.ts";
 import { PRIVATE_FOLDER, splitKey, splitPrefix } from "./key.ts";
 
 /** A file that a listing has found, or what it has found in place of one. */
@@ -97,12 +97,21 @@ export class Tree {
       const key = parent + name;
       const path = join(folder, name);
       // Two names with bytes that are not UTF-8 may have become the same.
-      if (name === previous || !isFile && !isDirectory) yield { key, reason: "unhandled_key" };
-      else if (isDirectory) yield* this.#walk(path, `${key}/`, "");
+      if (name === previous || !isFile && !isDirectory) {
+        yield { key, reason: "unhandled_key", detail: describeEntry(path) };
+      } else if (isDirectory) yield* this.#walk(path, `${key}/`, "");
       else yield { key, path };
       previous = name;
     }
   }
+}
+
+/** Why an entry of a folder is no file that can be read, in words. */
+function describeEntry(path: string): string {
+  const info = lstatOrNull(path);
+  return info === null || info.isFile
+    ? "its name is not UTF-8, or one that another file has as well: rename it"
+    : describeKind(info);
 }
 
 /** "a/" comes after "a.csv" and before "a0": a folder has the place of the keys in it. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { COLUMNS, fault, file, HEADER, type HostileCase, plain, read, rejected, row, sale } from "./spelling.ts";
+import { COLUMNS, fault, file, HEADER, type HostileCase, plain, read, readWithHeaders, rejected, row, sale } from "./spelling.ts";
 
 const BAD = row({ quantity: "0" });
 const bad = (line: number, raw = BAD) => fault(line, "rule", "quantity_positive", raw);
@@ -74,7 +74,11 @@ export const HEADERS: readonly HostileCase[] = [
   lacking("a row in place of the header lacks all columns", row({ sales_person_id: "7" }), COLUMNS),
   lacking("another delimiter lacks all columns", HEADER.replaceAll(",", ";"), COLUMNS),
   lacking("another delimiter, a tab, lacks all columns", HEADER.replaceAll(",", "\t"), COLUMNS),
-  lacking("a delimiter alone lacks all columns", ",", COLUMNS),
+  plain(
+    "a delimiter alone is no header, and the row below it is",
+    `,\n${row({ sales_person_id: "7" })}\n`,
+    rejected("missing_columns", { columns: COLUMNS }),
+  ),
   lacking("a no-break space is part of a name", HEADER.replace("price", "\u00a0price"), ["price"]),
   lacking("a zero width space is part of a name", HEADER.replace("price", "price\u200b"), ["price"]),
   lacking("a blank within a name is part of it", HEADER.replace("sales_date", "sales date"), ["sales_date"]),
@@ -123,9 +127,30 @@ export const HEADERS: readonly HostileCase[] = [
   ),
   plain("a header after blank lines counts them", `\n\n${HEADER}\n${BAD}\n`, read(bad(4))),
   plain(
-    "a header that comes again is a row",
+    "a header after rows of nothing but delimiters counts them",
+    `\ufeff,,,\r\n"",""\r\n \t,\r\n${HEADER}\n,,\n${BAD}\n`,
+    read(bad(6)),
+  ),
+  plain("rows of nothing but delimiters are an empty file", ',,,\n"",""\n , \r\n,,,', rejected("empty_file")),
+  plain(
+    "a header that comes again is no row",
     file(row(), HEADER, BAD),
-    read(sale(), fault(3, "invalid_value", "customer_id", HEADER), bad(4)),
+    readWithHeaders(1, sale(), bad(4)),
+  ),
+  plain(
+    "a header that comes again with its mark, blanks and quotes is no row",
+    file(row(), `\ufeff"${HEADER.replaceAll(",", ' "," ')}"`, BAD),
+    readWithHeaders(1, sale(), bad(4)),
+  ),
+  plain(
+    "a header that comes again in another order ends the file",
+    file(row(), BAD, COLUMNS.toReversed().join(","), row()),
+    rejected("malformed_csv", { line: 4 }),
+  ),
+  plain(
+    "a header that comes again without a column is a row",
+    file(row(), HEADER.replace(",price", "")),
+    read(sale(), fault(3, "field_count", "", HEADER.replace(",price", ""))),
   ),
   plain(
     "a long name is an extra column",

@@ -21,6 +21,16 @@ function bad(name: string, text: string, reason: string, column = ""): HostileCa
   );
 }
 
+/** A line that is no row between two that are; the line of a third shows that it counts. */
+function ghost(name: string, text: string): HostileCase {
+  const last = row({ quantity: "0" });
+  return plain(
+    `no row: ${name}`,
+    file(row(), text, last),
+    read(sale(), fault(4, "rule", "quantity_positive", last)),
+  );
+}
+
 /** A row that is rejected for this reason, though it has every one that comes later. */
 function first(name: string, values: Texts, reason: string, column: string): HostileCase {
   return bad(name, row(values), reason, column);
@@ -74,10 +84,19 @@ export const ROWS: readonly HostileCase[] = [
   bad("a surplus field of blanks", `${row()}, `, "field_count"),
   bad("an empty field too many at the beginning", `,${row()}`, "field_count"),
   bad("one field", "1", "field_count"),
-  bad("a delimiter alone", ",", "field_count"),
-  bad("as many empty fields as columns", ",,,,,,,", "missing_value", "customer_id"),
-  bad("one empty field more than columns", ",,,,,,,,", "field_count"),
-  bad("one empty field less than columns", ",,,,,,", "field_count"),
+  ghost("a delimiter alone", ","),
+  ghost("as many empty fields as columns", ",,,,,,,"),
+  ghost("one empty field more than columns", ",,,,,,,,"),
+  ghost("one empty field less than columns", ",,,,,,"),
+  ghost("fields of blanks", " ,\t, ,,  ,,,\t "),
+  ghost("quoted empty fields", '"","",,"","","","",""'),
+  ghost("quoted fields of blanks", '" ","\t",,,,,,'),
+  bad("blanks alone", " \t ", "field_count"),
+  bad("a quoted empty field alone", '""', "field_count"),
+  bad("empty fields but for an extra one", ",,,,,,,,x", "field_count"),
+  bad("a no-break space among empty fields", "\u00a0,,,,,,,", "invalid_value", "customer_id"),
+  bad("a line end in quotes among empty fields", '"\n",,,,,,,', "invalid_value", "customer_id"),
+  bad("a quote in quotes among empty fields", '"""",,,,,,,', "invalid_value", "customer_id"),
   bad("two rows on one line", `${row()}${row()}`, "field_count"),
   bad("a comment is a row", "# a comment", "field_count"),
   bad("a wrong number of fields comes before everything else", `${row(LATER)},`, "field_count"),

@@ -39,7 +39,12 @@ export type Fate =
     readonly columns?: readonly string[];
     readonly line?: number;
   }
-  | { readonly status: "read"; readonly rows: readonly (Sale | Fault | OpenRow)[] };
+  | {
+    readonly status: "read";
+    readonly rows: readonly (Sale | Fault | OpenRow)[];
+    /** How often the header comes again; left out: never. */
+    readonly repeatedHeaders?: number;
+  };
 
 /** A part of a file: text, or bytes where they are no UTF-8. */
 export type Part = string | readonly number[] | Uint8Array;
@@ -112,6 +117,14 @@ export function open(line: number, raw: string): OpenRow {
 /** The fate of a file whose rows are judged one by one. */
 export function read(...rows: readonly (Sale | Fault | OpenRow)[]): Fate {
   return { status: "read", rows };
+}
+
+/** The same of one in which the header comes again, so many times. */
+export function readWithHeaders(
+  repeatedHeaders: number,
+  ...rows: readonly (Sale | Fault | OpenRow)[]
+): Fate {
+  return { status: "read", rows, repeatedHeaders };
 }
 
 /** The fate of a file that is rejected whole. */

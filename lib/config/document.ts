@@ -78,7 +78,7 @@ export async function readDocument(path: string, what = "the configuration"): Pr
  * Parses the text of a configuration file.
  *
  * @param path The file's absolute path, for messages.
- * @throws {ConfigError} if it is not JSONC, is no object, or has a key twice.
+ * @throws {ConfigError} if it is not JSONC, is no object, has a key twice, or the key `__proto__`.
  */
 export function parseDocument(path: string, text: string): ConfigDocument {
   const errors: ParseError[] = [];

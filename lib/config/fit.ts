@@ -22,7 +22,9 @@ export interface FieldFault {
 
 /** The faults of the file once it has a string in a field. What is still missing is none: it may be added later. */
 export function faultsOf(document: ConfigDocument, path: readonly string[], value: string): FieldFault[] {
-  const text = path[0] === "$schema" ? null : putString(document, path, value);
+  // No document has a key `__proto__`; see `parseDocument()`.
+  const isNone = path[0] === "$schema" || path.includes("__proto__");
+  const text = isNone ? null : putString(document, path, value);
   if (text === null) {
     const isObject = findValue(document, path)?.type === "object";
     return [{ message: isObject ? "it has fields of its own" : noSuchField(document, path), ofName: true }];

@@ -68,6 +68,7 @@ const NO_FIELDS: Readonly<Record<string, RegExp>> = {
   "$schema": /there is no such field/,
   "$schema.x": /there is no such field/,
   "__proto__.x": /there is no such field/,
+  "contract.rules.__proto__.check": /there is no such field/,
   "": /there is no such field/,
   "database": /it has fields of its own/,
   "database.port": /expected number, received string/,

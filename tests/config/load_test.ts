@@ -283,7 +283,7 @@ const FAULTS: readonly (readonly [line: string, ...says: readonly string[]])[] =
   ],
   [
     '"contract": { "columns": { ' + CORE + ', "total_cost": "decimal(18,2)",\n"the colour": "text" } }',
-    "6: contract.columns.the colour: must be letters",
+    "6: contract.columns.the colour: must be a letter or underscore",
   ],
   [
     '"contract": { "rules": {\n"r": { "check": "TRUE", "severity": "fatal" } } }',

@@ -92,7 +92,7 @@ async function readOutcome(
     // A record is checked against the run's objects: it holds their sizes, and two Parquet files differ in theirs.
     if (key.startsWith("_runs/")) outcome.set(name, []);
     else if (key.includes("/rejects/")) outcome.set(name, parse(content) as string[][]);
-    else outcome.set(name, [[content.toString("latin1")]]);
+    else outcome.set(name, [[normalise(content.toString("latin1"))]]);
   }
   return outcome;
 }

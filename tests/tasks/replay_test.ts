@@ -220,7 +220,10 @@ Deno.test("replay puts 120,000 rows of a file back, and then the one that had be
   const { config, database, store } = deployment;
   await Deno.writeTextFile(
     config,
-    JSON.stringify({ ...JSON.parse(await Deno.readTextFile(config)), contract: { maxRejectedShare: 1 } }),
+    JSON.stringify({
+      ...JSON.parse(await Deno.readTextFile(config)),
+      contract: { maxRejectedShare: 1, maxUnknownShare: 1 },
+    }),
   );
   await loadCustomers(deployment, []);
   const rows = Array.from({ length: 120_000 }, (_, i) => rowOf(LATE, { product: `bad ${i}` }));

@@ -88,7 +88,8 @@ async function runAs(
 
   const account = `${mariadb.name}_${user}`;
   await mariadb.sql(
-    `CREATE OR REPLACE USER ${account}@'%' IDENTIFIED BY '${PASSWORD.replaceAll("'", "''")}'`,
+    `DROP USER IF EXISTS ${account}@'%'`,
+    `CREATE USER ${account}@'%' IDENTIFIED BY '${PASSWORD.replaceAll("'", "''")}'`,
     ...grants.filter((grant) => grantsOf.includes(grant.account))
       .map((grant) => grantText(grant, mariadb.name, account)),
   );

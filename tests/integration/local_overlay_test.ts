@@ -13,7 +13,7 @@ import { goProgram, programFolder } from "../support/programs.ts";
 import { REPOSITORY, runPipeline } from "../support/task.ts";
 import { listFiles } from "../support/tree.ts";
 import { freePort } from "./free_port.ts";
-import { MariadbServer } from "./mariadb_server.ts";
+import { MysqlServer } from "./mysql_server.ts";
 import { VERSITYGW } from "./s3_server.ts";
 
 const BUCKET = "retail-sales";
@@ -74,7 +74,7 @@ Deno.test("the local overlay makes a night of the demo's files", async () => {
   await using stack = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "nightly-marts-local-" });
   stack.defer(() => Deno.remove(folder, { recursive: true }));
-  const mariadb = stack.use(await MariadbServer.start());
+  const mariadb = stack.use(await MysqlServer.start());
   const { name: database, account, sql } = stack.use(await mariadb.freshDatabase());
 
   const secrets = {

@@ -25,11 +25,11 @@ import { readParquet, select, sqlText, withDuckdb } from "../support/duckdb.ts";
 import { assertSameRows, type Row } from "../support/rows.ts";
 import { FaultProxy } from "./fault_proxy.ts";
 import { freePort } from "./free_port.ts";
-import { type FreshDatabase, MariadbServer } from "./mariadb_server.ts";
+import { type FreshDatabase, MysqlServer } from "./mysql_server.ts";
 
-let server: MariadbServer;
+let server: MysqlServer;
 Deno.test.beforeAll(async () => {
-  server = await MariadbServer.start();
+  server = await MysqlServer.start();
 });
 Deno.test.afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -78,8 +78,6 @@ const RUN = "20230401T020000Z-0001";
 const OWNER = { owner: "work dir of ann", holder: "process 11", runId: RUN };
 /** Seconds; longer than any test. */
 const LONG = 900;
-/** COM_QUERY and its text: the one statement that is nothing but COMMIT. */
-const COMMIT = "\x03COMMIT";
 
 const CUSTOMERS = `SELECT i::BIGINT AS customer_id, 'Ann ' || i AS full_name, NULL::VARCHAR AS address,
   '055' || i AS phone_number, '2023-03' AS sales_month, (i + 0.01)::DECIMAL(28,2) AS total_sales FROM range(1, 4) r(i)`;
@@ -200,12 +198,18 @@ async function takeSnapshot({ database, folder }: Pick<Under, "database" | "fold
   return { customer, sales_team };
 }
 
+/** Begins a query that has the numbers from 1 as `i` of `numbers`. */
+function numbersTo(last: number): string {
+  return `WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < ${last})`;
+}
+
 async function makeDimensions({ sql }: Under, customers = 1): Promise<void> {
   await sql(
     `CREATE TABLE customer (customer_id BIGINT, first_name VARCHAR(50), last_name VARCHAR(50), address VARCHAR(100),
        pincode VARCHAR(10), phone_number VARCHAR(20))`,
-    `INSERT INTO customer SELECT seq, CONCAT('Ann ', seq), 'Lee', REPEAT('Elm St ', 10), '110001', '0555'
-     FROM seq_1_to_${customers}`,
+    `INSERT INTO customer ${
+      numbersTo(customers)
+    } SELECT i, CONCAT('Ann ', i), 'Lee', REPEAT('Elm St ', 10), '110001', '0555' FROM numbers`,
     "CREATE TABLE store (id BIGINT, store_manager_name VARCHAR(50))",
     "CREATE TABLE product (id BIGINT, name VARCHAR(50))",
     `CREATE TABLE sales_team (id BIGINT, manager_id BIGINT, first_name VARCHAR(50), last_name VARCHAR(50),
@@ -402,11 +406,11 @@ Deno.test("commit() begins its transaction again, when it is the victim of a dea
   await using under = await openFresh();
   const commit = await readyToCommit(under);
   await under.sql("INSERT INTO customers_data_mart VALUES (1, NULL, NULL, NULL, '2023-03', 0)");
-  await under.sql("CREATE TABLE weight AS SELECT seq FROM seq_1_to_10000");
+  await under.sql(`CREATE TABLE weight AS ${numbersTo(10_000)} SELECT i FROM numbers`);
   const other = await openOther(under);
   await other.run("START TRANSACTION");
   // InnoDB ends the transaction that has changed less.
-  await other.run("UPDATE weight SET seq = seq + 20000");
+  await other.run("UPDATE weight SET i = i + 20000");
   await other.query("SELECT token FROM pipeline_lease FOR UPDATE");
   const loads = () => server.sql("SHOW GLOBAL STATUS LIKE 'Com_load'");
   const [before] = await loads();
@@ -444,7 +448,7 @@ for (const then of ["cut", "strand", "lose answer"] as const) {
     await using proxy = await FaultProxy.start(server);
     await using under = await openFresh({ port: proxy.port });
     const commit = await readyToCommit(under);
-    proxy.fault = { direction: "up", at: COMMIT, then, times: 1 };
+    proxy.fault = { direction: "up", at: server.kind.commitPacket, then, times: 1 };
     await commitAll(under, commit);
     assert.equal(proxy.happened, 1);
     await assertAdded(under, 1);
@@ -455,7 +459,7 @@ for (const then of ["cut", "strand", "lose answer"] as const) {
     await using proxy = await FaultProxy.start(server);
     await using under = await openFresh({ port: proxy.port });
     const commit = await readyToCommit(under);
-    proxy.fault = { direction: "up", at: COMMIT, then, thenRefuses: true };
+    proxy.fault = { direction: "up", at: server.kind.commitPacket, then, thenRefuses: true };
     await fails(UnavailableError, "database_unavailable", /run again/, () => under.database.commit(commit));
     assert.equal(proxy.happened, 1);
     proxy.fault = null;
@@ -666,7 +670,7 @@ Deno.test("nothing depends on the server's own settings", async () => {
     sql_mode: "'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'",
     time_zone: "'+05:00'",
     autocommit: "OFF",
-    tx_isolation: "'SERIALIZABLE'",
+    [server.kind.isolation]: "'SERIALIZABLE'",
     collation_connection: "latin1_swedish_ci",
   };
   const names = Object.keys(odd).map((name) => `@@GLOBAL.${name}`);
@@ -790,7 +794,7 @@ Deno.test("prepareTables() refuses a table that MySQL would add totals to in the
       `(${columns.replace("BIGINT", "BIGINT UNSIGNED")}, PRIMARY KEY (${
         key.join(", ")
       })) COLLATE utf8mb4_bin`,
-      /its column customer_id is bigint\(20\) unsigned, and must be integer/,
+      /its column customer_id is bigint(\(20\))? unsigned, and must be integer/,
     ],
   ];
   for (const [ddl, says] of cases) {

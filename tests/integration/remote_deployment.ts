@@ -7,19 +7,19 @@ import { join } from "node:path";
 import type { Deployment } from "../support/deployment.ts";
 import { listFiles } from "../support/tree.ts";
 import { createWorkspace } from "../support/workspace.ts";
-import { loadDimensions, mirrorDatabase } from "./mariadb_mirror.ts";
-import { type FreshDatabase, MariadbServer } from "./mariadb_server.ts";
+import { loadDimensions, mirrorDatabase } from "./mysql_mirror.ts";
+import { type FreshDatabase, MysqlServer } from "./mysql_server.ts";
 import { type FreshBucket, S3Server, type S3ServerOptions } from "./s3_server.ts";
 
 /** The servers that deployments share. */
 export class Servers implements AsyncDisposable {
-  private constructor(readonly s3: S3Server, readonly mariadb: MariadbServer) {}
+  private constructor(readonly s3: S3Server, readonly mariadb: MysqlServer) {}
 
   /** Starts both. */
   static async start(options: S3ServerOptions = {}): Promise<Servers> {
     const s3 = await S3Server.start(options);
     try {
-      return new Servers(s3, await MariadbServer.start(options.host));
+      return new Servers(s3, await MysqlServer.start(options.host));
     } catch (error) {
       await s3[Symbol.asyncDispose]();
       throw error;

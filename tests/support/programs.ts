@@ -45,18 +45,34 @@ export function goProgram(name: string, source: string): Promise<string> {
   });
 }
 
-/** Runs a program to its end; one that is not there fails. `text` is what it says on both outputs. */
+/** Runs a program to its end on an input; one that is not there fails. `text` is what it says on both outputs. */
 export async function runProgram(
   program: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly env?: Record<string, string> } = {},
+  { input = "", ...options }: {
+    readonly cwd?: string;
+    readonly env?: Record<string, string>;
+    readonly input?: string;
+  } = {},
 ): Promise<{ success: boolean; text: string; stdout: string }> {
   try {
-    const output = await new Deno.Command(program, { args: [...args], ...options }).output();
+    const command = new Deno.Command(program, { args: [...args], ...options, ...PIPED });
+    await using process = command.spawn();
+    const [output] = await Promise.all([process.output(), write(process.stdin, input)]);
     const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
     return { success: output.success, text: `${stdout}${stderr}`, stdout: stdout ?? "" };
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     return { success: false, text: `there is no program ${program}`, stdout: "" };
   }
+}
+
+const PIPED = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
+
+/** Writes all of an input; a program that does not read it may close it before. */
+async function write(stdin: WritableStream<Uint8Array>, input: string): Promise<void> {
+  const isClosed = (error: unknown) => error instanceof Deno.errors.BrokenPipe;
+  await new Blob([input]).stream().pipeTo(stdin).catch((error) => {
+    if (!isClosed(error)) throw error;
+  });
 }

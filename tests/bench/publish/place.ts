@@ -8,7 +8,7 @@ import { openMysqlDatabase } from "../../../lib/database/mysql/database.ts";
 import type { Resources } from "../../../lib/duckdb/duckdb.ts";
 import { Secret } from "../../../lib/secrets/secret.ts";
 import { CUSTOMER_TABLE, SALES_TABLE } from "../../database/fixtures.ts";
-import { type FreshDatabase, MariadbServer } from "../../integration/mariadb_server.ts";
+import { type FreshDatabase, MysqlServer } from "../../integration/mysql_server.ts";
 import type { Job } from "./commit.ts";
 
 /** A database for a measurement. */
@@ -29,7 +29,7 @@ export async function openPlace(
   folder: string,
   resources: Resources,
 ): Promise<Place> {
-  const server = await MariadbServer.start();
+  const server = await MysqlServer.start();
   // Interrupted meanwhile; the stack takes nothing any more.
   if (stack.disposed) await server[Symbol.asyncDispose]();
   stack.use(server);

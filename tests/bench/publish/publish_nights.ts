@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import type { Commit, MoveOrder } from "../../../lib/database/records.ts";
-import type { FreshDatabase } from "../../integration/mariadb_server.ts";
+import type { FreshDatabase } from "../../integration/mysql_server.ts";
 import { REPOSITORY, wordsOf } from "../../support/task.ts";
 import { measure } from "../measure.ts";
 import type { Job } from "./commit.ts";

@@ -1,16 +1,18 @@
 /**
- * A MariaDB server of a test's own: temporary data, own port, TLS with a certificate of an own authority.
+ * A MySQL or MariaDB server of a test's own: temporary data, own port, TLS with a certificate of an own authority.
  *
- * Needs `mariadbd` and `openssl`. The server keeps nothing and is not told to be quick about durability: what a test
+ * Needs `openssl` and what the flavour needs. The server keeps nothing and is not told to be quick about durability: what a test
  * measures is what a default server does.
  *
  * @module
  */
 import { join } from "node:path";
 import { end, removeAtEnd, signal } from "../support/ending.ts";
+import { runProgram } from "../support/programs.ts";
 import mysql from "mysql2/promise";
 import type { Row } from "../support/rows.ts";
 import { freePort } from "./free_port.ts";
+import { type Flavour, flavour } from "./mysql_flavour.ts";
 
 /** A user of the server, or of a proxy before it, as the product's configuration would name it. */
 export interface Account {
@@ -33,9 +35,11 @@ export interface FreshDatabase extends AsyncDisposable {
 const START_TIMEOUT_MS = 120_000;
 
 /** A running server. */
-export class MariadbServer implements AsyncDisposable {
+export class MysqlServer implements AsyncDisposable {
   readonly host: string;
   readonly port: number;
+  /** Which server it is. */
+  readonly kind: Flavour;
   /** Certificate of the authority that the server's certificate is from; that one is for `localhost` at first. */
   readonly caFile: string;
   readonly #folder: string;
@@ -43,10 +47,14 @@ export class MariadbServer implements AsyncDisposable {
   readonly #admin: mysql.Pool;
   #databases = 0;
 
-  private constructor(folder: string, host: string, port: number, process: Deno.ChildProcess) {
+  private constructor(
+    folder: string,
+    { host, port, kind, process }: { host: string; port: number; kind: Flavour; process: Deno.ChildProcess },
+  ) {
     this.#folder = folder;
     this.host = host;
     this.port = port;
+    this.kind = kind;
     this.caFile = join(folder, "ca.pem");
     this.#process = process;
     this.#admin = mysql.createPool({
@@ -66,38 +74,33 @@ export class MariadbServer implements AsyncDisposable {
    *
    * @param host Address of this machine that it listens on.
    */
-  static async start(host = "127.0.0.1"): Promise<MariadbServer> {
-    const folder = await Deno.makeTempDir({ prefix: "mariadb-" });
+  static async start(host = "127.0.0.1"): Promise<MysqlServer> {
+    const folder = await Deno.makeTempDir({ prefix: "mysql-" });
     try {
       await makeAuthority(folder);
       await certify(folder, "localhost");
       const data = join(folder, "data");
-      await run("mariadb-install-db", [
-        "--no-defaults",
-        ...asUser(),
-        `--datadir=${data}`,
-        "--auth-root-authentication-method=normal",
-        "--skip-test-db",
-      ]);
+      const kind = await flavour();
+      await kind.initialise(data);
       const port = await freePort(host);
-      const process = new Deno.Command(await findServer(), {
-        args: [
-          "--no-defaults",
-          ...asUser(),
-          `--datadir=${data}`,
-          `--socket=${join(folder, "socket")}`,
-          `--port=${port}`,
-          `--bind-address=${host}`,
-          "--character-set-server=utf8mb4",
-          `--ssl-cert=${join(folder, "server.pem")}`,
-          `--ssl-key=${join(folder, "server.key")}`,
-          `--log-error=${join(folder, "error.log")}`,
-        ],
+      const [program, args] = kind.command([
+        `--datadir=${data}`,
+        `--socket=${join(folder, "socket")}`,
+        `--port=${port}`,
+        `--bind-address=${host}`,
+        "--character-set-server=utf8mb4",
+        `--ssl-ca=${join(folder, "ca.pem")}`,
+        `--ssl-cert=${join(folder, "server.pem")}`,
+        `--ssl-key=${join(folder, "server.key")}`,
+        `--log-error=${join(folder, "error.log")}`,
+      ]);
+      const process = new Deno.Command(program, {
+        args: [...args],
         stdin: "null",
         stdout: "null",
         stderr: "null",
       }).spawn();
-      const server = new MariadbServer(folder, host, port, process);
+      const server = new MysqlServer(folder, { host, port, kind, process });
       await server.#untilReady();
       return server;
     } catch (error) {
@@ -109,7 +112,7 @@ export class MariadbServer implements AsyncDisposable {
   /** Shows another certificate to connections to come, from the same authority. */
   async certifyFor(name: string): Promise<void> {
     await certify(this.#folder, name);
-    await this.sql("FLUSH SSL");
+    await this.sql(this.kind.reloadTls);
   }
 
   /** Runs statements as administrator; gives the last one's rows. */
@@ -132,7 +135,12 @@ export class MariadbServer implements AsyncDisposable {
       sql: (...statements) => this.#run(name, statements),
       [Symbol.asyncDispose]: async () => {
         // What a failed test left open would keep its tables locked.
-        await end(() => this.sql(`KILL USER ${name}`, `DROP USER ${name}@'%'`, `DROP DATABASE ${name}`));
+        await end(async () => {
+          const open = (await this.sql("SHOW PROCESSLIST")).filter(([, user]) => user === name);
+          // One that has ended meanwhile is not there.
+          for (const [id] of open) await this.sql(`KILL ${id}`).catch(() => {});
+          await this.sql(`DROP USER ${name}@'%'`, `DROP DATABASE ${name}`);
+        });
       },
     };
   }
@@ -171,7 +179,7 @@ export class MariadbServer implements AsyncDisposable {
       } catch (error) {
         if (performance.now() > deadline) {
           const log = await Deno.readTextFile(join(this.#folder, "error.log")).catch(() => "");
-          throw new Error(`mariadbd did not start: ${log.slice(-2000)}`, { cause: error });
+          throw new Error(`${this.kind.name} did not start: ${log.slice(-2000)}`, { cause: error });
         }
         await new Promise((done) => setTimeout(done, 50));
       }
@@ -179,27 +187,9 @@ export class MariadbServer implements AsyncDisposable {
   }
 }
 
-/** mariadbd refuses to run as root unless it is told to. */
-function asUser(): string[] {
-  return Deno.uid() === 0 ? ["--user=root"] : [];
-}
-
-/** Debian has it in /usr/sbin, which is not in everybody's path. */
-async function findServer(): Promise<string> {
-  for (const path of ["/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd", "/usr/libexec/mariadbd"]) {
-    if (await Deno.stat(path).then((stat) => stat.isFile, () => false)) return path;
-  }
-  return "mariadbd";
-}
-
-async function run(command: string, args: readonly string[], cwd?: string): Promise<void> {
-  const options: Deno.CommandOptions = { args: [...args], stdin: "null", ...(cwd ? { cwd } : {}) };
-  const { success, stderr, stdout } = await new Deno.Command(command, options).output().catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Error(`${command} is not installed; apt-get install -y mariadb-server openssl`);
-  });
-  const text = new TextDecoder();
-  if (!success) throw new Error(`${command} failed: ${text.decode(stdout)}${text.decode(stderr)}`);
+async function openssl(args: readonly string[], cwd: string): Promise<void> {
+  const { success, text } = await runProgram("openssl", args, { cwd });
+  if (!success) throw new Error(`openssl, of the package of that name, failed: ${text}`);
 }
 
 /** A new key on a curve that every library has, good for two days. */
@@ -208,8 +198,7 @@ const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-
 /** An authority of the test's own. */
 async function makeAuthority(folder: string): Promise<void> {
   const files = ["-keyout", "ca.key", "-out", "ca.pem"];
-  await run(
-    "openssl",
+  await openssl(
     ["req", "-x509", ...NEW_KEY, "-days", "2", "-subj", "/CN=Test authority", ...files],
     folder,
   );
@@ -219,8 +208,8 @@ async function makeAuthority(folder: string): Promise<void> {
 async function certify(folder: string, name: string): Promise<void> {
   await Deno.writeTextFile(join(folder, "extensions"), `subjectAltName=DNS:${name}\n`);
   const files = ["-keyout", "server.key", "-out", "server.csr"];
-  await run("openssl", ["req", ...NEW_KEY, "-subj", `/CN=${name}`, ...files], folder);
+  await openssl(["req", ...NEW_KEY, "-subj", `/CN=${name}`, ...files], folder);
   const authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
   const output = ["-extfile", "extensions", "-out", "server.pem"];
-  await run("openssl", ["x509", "-req", "-in", "server.csr", ...authority, ...output], folder);
+  await openssl(["x509", "-req", "-in", "server.csr", ...authority, ...output], folder);
 }

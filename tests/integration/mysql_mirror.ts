@@ -1,5 +1,5 @@
 /**
- * A database of a MariaDB server as a DuckDB file, for tests that look into the embedded one.
+ * A database of a MySQL or MariaDB server as a DuckDB file, for tests that look into the embedded one.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { DIMENSION_TABLES } from "../support/datasets.ts";
 import { sqlText, withDuckdb } from "../support/duckdb.ts";
-import type { FreshDatabase } from "./mariadb_server.ts";
+import type { FreshDatabase } from "./mysql_server.ts";
 
 /** Rows of one INSERT. */
 const INSERT_ROWS = 1000;

@@ -95,7 +95,7 @@ const MARIADB_SCRIPTS = [
 /** The newest MariaDB of Debian. Its set-up script is a shell script that finds nothing here. */
 async function sidMariadb(): Promise<Flavour> {
   const packages = await sidPackages("mariadb-sid", ["mariadb-server-core", "mariadb-client-core"]);
-  const share = join(packages.root, "usr/share/mysql");
+  const share = join(packages.root, "usr/share/mariadb");
   const command = (args: readonly string[]) =>
     packages.command("usr/sbin/mariadbd", [
       "--no-defaults",

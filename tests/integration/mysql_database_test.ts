@@ -810,9 +810,8 @@ Deno.test("prepareTables() waits for no other table, when one is locked that is 
   const other = await openOther(under);
   await other.run("START TRANSACTION");
   await other.run("INSERT INTO customers_data_mart VALUES (1, NULL, NULL, NULL, '2023-03', 0)");
-  const startMs = performance.now();
+  // If it waited, it would fail: the other transaction is not over before.
   await under.database.prepareTables([CUSTOMER_TABLE, SALES_TABLE]);
-  assert.ok(performance.now() - startMs < 1000);
   await other.close();
 });
 

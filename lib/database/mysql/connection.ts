@@ -10,8 +10,10 @@
 import { createReadStream, type ReadStream } from "node:fs";
 import { connect, type Socket } from "node:net";
 import mysql from "mysql2";
+import { ConfigError } from "../../errors.ts";
 import type { Secret } from "../../secrets/secret.ts";
 import { faultOf, type MysqlAddress, MysqlFault } from "./errors.ts";
+import { pinSession } from "./session.ts";
 
 /** A value to be sent; numbers must be whole. A list becomes the values of `IN (?)`, one of lists those of `VALUES ?`. */
 export type SqlParameter = string | number | null | Uint8Array | readonly SqlParameter[];
@@ -39,13 +41,6 @@ export interface MysqlTarget extends MysqlAddress {
 
 /** Connecting, TLS and log-in. */
 export const CONNECT_TIMEOUT_MS = 10_000;
-/** Seconds after which the server gives up waiting for a lock; well below {@linkcode QUERY_TIMEOUT_MS}. */
-const LOCK_WAIT_SECONDS = 15;
-/**
- * Seconds after which the server ends a connection that it hears nothing from: the transaction of a machine that lost its
- * power would keep the lease locked for the server's default of 8 hours. DuckDB's part of a commit takes less.
- */
-const SILENCE_SECONDS = 600;
 /** A statement that touches few rows, with its wait for locks. */
 export const QUERY_TIMEOUT_MS = 30_000;
 /** A statement that touches millions of rows; adding 6 million totals takes minutes. */
@@ -61,16 +56,6 @@ const STREAM_ROWS = 4096;
 /** Bytes of a file on the way to the server. */
 const INFILE_CHUNK_BYTES = 256 * 1024;
 
-/** What a server's configuration could have made different. Nothing is cut to size, rounded or zeroed in silence. */
-const SESSION = [
-  `SET SESSION sql_mode = 'STRICT_ALL_TABLES,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,` +
-  `NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY', time_zone = '+00:00', autocommit = 1, ` +
-  `innodb_lock_wait_timeout = ${LOCK_WAIT_SECONDS}, lock_wait_timeout = ${LOCK_WAIT_SECONDS}, ` +
-  `wait_timeout = ${SILENCE_SECONDS}`,
-  // Without gap locks two runs do not wait for rows that neither has.
-  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-];
-
 /** See the module's head. Runs one statement at a time. */
 export class MysqlConnection {
   /** The server's id of this connection. */
@@ -81,6 +66,7 @@ export class MysqlConnection {
   readonly #socket: Socket;
   readonly #signal: AbortSignal | undefined;
   #isUsable = true;
+  #maxPacketBytes = 0;
 
   private constructor(
     driver: mysql.Connection,
@@ -102,6 +88,7 @@ export class MysqlConnection {
    *
    * @param signal Cuts the connection.
    * @throws {MysqlFault}
+   * @throws {ConfigError} if the session cannot be pinned.
    */
   static async open(target: MysqlTarget, signal?: AbortSignal): Promise<MysqlConnection> {
     const { host, port, tls } = target;
@@ -130,14 +117,18 @@ export class MysqlConnection {
         driver.on("error", failed);
       });
       const connection = new MysqlConnection(driver, socket, { isReadOnly: target.readOnly, signal });
-      for (const statement of SESSION) await connection.run(statement);
-      if (target.readOnly) await connection.run("SET SESSION TRANSACTION READ ONLY");
+      connection.#maxPacketBytes = await pinSession(connection, target.readOnly);
       return connection;
     } catch (error) {
       socket?.destroy();
       signal?.throwIfAborted();
-      throw faultOf(error);
+      throw error instanceof ConfigError ? error : faultOf(error);
     }
+  }
+
+  /** Bytes of a statement at the most: the server's max_allowed_packet. */
+  get maxPacketBytes(): number {
+    return this.#maxPacketBytes;
   }
 
   /** Whether it may be used again. */

@@ -16,11 +16,11 @@ import { parseTableType } from "../tables.ts";
 import { requireSame, requireTotals, totalsRelation } from "../totals.ts";
 import { BULK_TIMEOUT_MS, type MysqlConnection } from "./connection.ts";
 import { MysqlFault } from "./errors.ts";
-import { quoted, quotedList } from "./rows.ts";
+import { quoted, quotedList, statementsOf } from "./rows.ts";
 import { columnsDdl, TABLE_OPTIONS } from "./tables.ts";
 
-/** Rows of one INSERT if LOAD DATA LOCAL is forbidden; 5,000 of 200 bytes are far below max_allowed_packet. */
-const INSERT_ROWS = 5000;
+/** "Data truncated": what a warning says that is not told. */
+const TRUNCATED = 1265;
 /** NULL in a file for LOAD DATA ("LOAD DATA Statement", MySQL reference manual). */
 const NULL_FIELD = "\\N";
 
@@ -28,6 +28,8 @@ const NULL_FIELD = "\\N";
 export interface LoadTarget {
   /** The table's name. */
   readonly table: string;
+  /** What the rows are for, as people know it: the table that they are added to in the end. */
+  readonly name: string;
   /** Names of the columns, in the order of the file's fields. */
   readonly columns: readonly string[];
   /** Those of the columns whose fields are hexadecimal digits of text. */
@@ -81,7 +83,7 @@ async function writeFields(
     `COPY (SELECT ${fields.join(", ")} FROM ${totalsRelation(totals)})
      TO ${literal(file)} (FORMAT csv, DELIMITER '\t', HEADER false, NULLSTR ${literal(NULL_FIELD)})`,
   );
-  return { table: staged, columns, hexColumns };
+  return { table: staged, name: totals.table.name, columns, hexColumns };
 }
 
 async function requireStaged(
@@ -121,7 +123,8 @@ export async function loadFields(
     // LOCAL turns errors into warnings: a value that does not fit is cut, a row that cannot be is left out.
     if (warningCount > 0) {
       const [warning] = await connection.query("SHOW WARNINGS LIMIT 1");
-      throw new MysqlFault("other", Number(warning?.[1]), "LOAD_DATA_WARNING");
+      // Where max_error_count is 0 the server tells how many there are and none of them.
+      throw new MysqlFault("other", Number(warning?.[1] ?? TRUNCATED), "LOAD_DATA_WARNING");
     }
   } catch (error) {
     if (!(error instanceof MysqlFault) || error.kind !== "local_infile") throw error;
@@ -131,7 +134,7 @@ export async function loadFields(
 
 async function insertFields(
   connection: MysqlConnection,
-  { table, columns, hexColumns }: LoadTarget,
+  { table, name, columns, hexColumns }: LoadTarget,
   file: string,
 ): Promise<void> {
   const isHex = columns.map((name) => hexColumns.includes(name));
@@ -139,14 +142,16 @@ async function insertFields(
     if (field === NULL_FIELD) return "NULL";
     return isHex[i] ? `_utf8mb4 X'${field}'` : `'${field}'`;
   };
-  let rows: string[] = [];
-  const insert = async () => {
-    await connection.run(`INSERT INTO ${table} (${quotedList(columns)}) VALUES ${rows.join(",")}`);
-    rows = [];
-  };
-  for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) {
-    rows.push(`(${line.split("\t").map(value).join(",")})`);
-    if (rows.length === INSERT_ROWS) await insert();
+  const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
+  const rows = mapAsync(lines, (line) => `(${line.split("\t").map(value).join(",")})`);
+  // Digits and hexadecimal digits: a character is a byte.
+  const sizeOf = ({ length }: string) => length;
+  const sized = { table: name, sizeOf, maxPacketBytes: connection.maxPacketBytes };
+  for await (const part of statementsOf(rows, sized)) {
+    await connection.run(`INSERT INTO ${table} (${quotedList(columns)}) VALUES ${part.join(",")}`);
   }
-  if (rows.length > 0) await insert();
+}
+
+async function* mapAsync<T, R>(values: AsyncIterable<T>, map: (value: T) => R): AsyncGenerator<R> {
+  for await (const value of values) yield map(value);
 }

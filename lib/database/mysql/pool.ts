@@ -9,7 +9,8 @@
  */
 import { wrapSystemError } from "../../errors.ts";
 import { MysqlConnection, type MysqlTarget } from "./connection.ts";
-import { describeFault, type MysqlAddress, MysqlFault } from "./errors.ts";
+import { type MysqlAddress, MysqlFault } from "./errors.ts";
+import { describeFault } from "./meanings.ts";
 
 /** A connection that was idle for longer may have been dropped by something between here and the server. */
 const IDLE_MS = 10_000;

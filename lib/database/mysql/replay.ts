@@ -26,9 +26,11 @@ export async function stageLines(
 ): Promise<void> {
   await connection.run(`DROP TEMPORARY TABLE IF EXISTS ${STAGED}`);
   await connection.run(
-    `CREATE TEMPORARY TABLE ${STAGED} (number INT NOT NULL, line BIGINT NOT NULL) ENGINE = InnoDB`,
+    `CREATE TEMPORARY TABLE ${STAGED} (number INT NOT NULL, line BIGINT NOT NULL, PRIMARY KEY (number, line))
+     ENGINE = InnoDB`,
   );
-  await loadFields(connection, { table: STAGED, columns: ["number", "line"], hexColumns: [] }, linesFile);
+  const target = { table: STAGED, name: "replayed_row", columns: ["number", "line"], hexColumns: [] };
+  await loadFields(connection, target, linesFile);
   const [staged] = await connection.query(`SELECT COUNT(*) FROM ${STAGED}`);
   if (Number(staged?.[0]) !== lineCount) throw linesChanged(linesFile, staged?.[0], lineCount);
 }

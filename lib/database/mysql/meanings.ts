@@ -90,7 +90,8 @@ const MEANINGS: readonly ErrorRule<Case>[] = [
     matches: numbered(1045, 1698, 1130, 3118, 3879, 3955, 4150, 4151),
     Class: AccessError,
     text: ({ address: { user } }) =>
-      `the server refused the account ${user}; check database.user and database.password`,
+      `the server refused the account ${user}; check database.user and database.password, and database.tls if the ` +
+      "server demands TLS",
   },
   {
     matches: numbered(1044),

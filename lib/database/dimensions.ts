@@ -12,6 +12,8 @@ export interface CatalogColumn {
   readonly type: string;
   /** Whether the column holds whole numbers only; an id of another type could be rounded. */
   readonly isInteger: boolean;
+  /** What its values are as text: `bytes` may be text, and `none` is of a type that has no text. */
+  readonly form: "text" | "bits" | "bytes" | "none";
 }
 
 /** The tables that there are, with their columns by name. */
@@ -21,7 +23,8 @@ export type Catalog = ReadonlyMap<string, ReadonlyMap<string, CatalogColumn>>;
  * Asserts that all dimension tables are there with the columns that are read of them.
  *
  * @param name The database's name, for messages.
- * @throws {DataError} `missing_dimension_table`, `missing_dimension_column` or `dimension_key_type`.
+ * @throws {DataError} `missing_dimension_table`, `missing_dimension_column`, `dimension_key_type` or
+ *   `dimension_no_text`.
  */
 export function requireDimensions(name: string, tables: Catalog, dimensions: Dimensions): void {
   const missing = Object.keys(dimensions).filter((table) => !tables.has(table));
@@ -51,6 +54,16 @@ export function requireDimensions(name: string, tables: Catalog, dimensions: Dim
         `Cannot read the dimensions: ${table}.${id} of ${name} is ${column?.type}; it must be an integer`,
       );
     }
+    for (const column of text) {
+      if (columns?.get(column)?.form !== "none") continue;
+      throw new DataError(
+        "dimension_no_text",
+        `Cannot read the dimensions: ${table}.${column} of ${name} is ${
+          columns.get(column)?.type
+        }, which has no text; ` +
+          "name another column in the model, or a view that makes text of it",
+      );
+    }
   }
 }
 
@@ -61,4 +74,26 @@ export function idTooLarge(id: string, name: string, cause?: unknown): DataError
     `Cannot read the dimensions: a ${id} of ${name} does not fit into 64 bits`,
     { cause },
   );
+}
+
+/** The error of bytes that are no text (65), in the row with this key. */
+export function bytesNoText(
+  { table, column, key, name }: { table: string; column: string; key: unknown; name: string },
+): DataError {
+  return new DataError(
+    "dimension_no_text",
+    `Cannot read the dimensions: ${table}.${column} of ${name} holds bytes that are no UTF-8 text, first in the row with the ` +
+      `key ${
+        JSON.stringify(key === null ? null : String(key))
+      }; correct the row, or make the column one of text`,
+  );
+}
+
+/**
+ * SQL of DuckDB for the text that bytes are; NULL if they are none. Zeros are in numbers and in what is padded, not in
+ * text.
+ */
+export function textOfBytes(bytes: string): string {
+  const text = `TRY(decode(${bytes}))`;
+  return `CASE WHEN NOT contains(${text}, chr(0)) THEN ${text} END`;
 }

@@ -299,6 +299,22 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     assert.deepEqual(sortRows((await readParquet([store!.file])).rows), ids.map((id) => [id, null]));
   });
 
+  test("snapshot() takes bytes for the text that they are, and names table, column and key where they are none", async (under) => {
+    await loadDimensions(under);
+    await under.sql(
+      "ALTER TABLE store DROP COLUMN store_manager_name",
+      "ALTER TABLE store ADD COLUMN store_manager_name BLOB",
+      "DELETE FROM store",
+      "INSERT INTO store (id, store_manager_name) VALUES (7, CAST('Ann' AS BINARY)), (8, NULL)",
+    );
+    const { store } = await under.database.snapshot(under.folder, DIMENSIONS);
+    assert.deepEqual(sortRows((await readParquet([store!.file])).rows), [["7", "Ann"], ["8", null]]);
+    await under.sql("UPDATE store SET store_manager_name = unhex('e9') WHERE id = 8");
+    const { code, message } = await dataError(() => under.database.snapshot(under.folder, DIMENSIONS));
+    assert.equal(code, "dimension_no_text");
+    assert.match(message, /store\.store_manager_name of .* key "8"/);
+  });
+
   test("snapshot() names every table that is missing", async (under) => {
     await loadDimensions(under);
     await under.sql("DROP TABLE store", "DROP TABLE sales_team");

@@ -266,6 +266,44 @@ Deno.test("snapshot() takes values as the database has them, whatever they look 
   assert.deepEqual(bytes.rows, [["EFBBBF7820"]]);
 });
 
+Deno.test("snapshot() gives bits as numbers, and bytes as the text that they are", async () => {
+  await using under = await openFresh();
+  await makeDimensions(under);
+  await under.sql(
+    "DELETE FROM customer",
+    "ALTER TABLE customer MODIFY first_name BIT(1), MODIFY last_name BIT(64), MODIFY address BLOB",
+    "ALTER TABLE customer MODIFY pincode VARBINARY(20), MODIFY phone_number SET('a', 'b')",
+    "INSERT INTO customer VALUES (1, b'1', 0xFFFFFFFFFFFFFFFF, 'Zo\u00eb', '', 'a,b'), (2, b'0', b'0', NULL, ' x', '')",
+  );
+  const { customer } = await takeSnapshot(under);
+  assertSameRows((await readParquet([customer.file])).rows, [
+    ["1", "1", "18446744073709551615", "Zo\u00eb", "", "a,b"],
+    ["2", "0", "0", null, " x", ""],
+  ], "customer");
+});
+
+/** Columns without text: type, what is in it in the row with the key 2, and what the message says. */
+const NO_TEXTS: readonly (readonly [type: string, value: string, says: RegExp])[] = [
+  ["BLOB", "0xE9", /customer\.address of .* no UTF-8 text, .* key "2"/],
+  ["VARBINARY(20)", "'a\\0'", /customer\.address of .* no UTF-8 text, .* key "2"/],
+  ["BINARY(8)", "'padded'", /customer\.address of .* no UTF-8 text, .* key "2"/],
+  ["POINT", "POINT(1, 2)", /customer\.address of .* is point, which has no text/],
+];
+
+Deno.test("snapshot() refuses what has no text, and names table, column and key", async () => {
+  await using under = await openFresh();
+  await makeDimensions(under);
+  for (const [type, value, says] of NO_TEXTS) {
+    await under.sql(
+      "DELETE FROM customer",
+      "ALTER TABLE customer DROP COLUMN address",
+      `ALTER TABLE customer ADD COLUMN address ${type}`,
+      `INSERT INTO customer (customer_id, address) VALUES (1, NULL), (2, ${value})`,
+    );
+    await fails(DataError, "dimension_no_text", says, () => takeSnapshot(under));
+  }
+});
+
 Deno.test("snapshot() says which id is too large, when a key does not fit into 64 bits", async () => {
   await using under = await openFresh();
   await makeDimensions(under);

@@ -6,7 +6,14 @@
 import type { Duckdb } from "../../duckdb/duckdb.ts";
 import { messageOf } from "../../errors.ts";
 import { identifier, literal } from "../../sql.ts";
-import { type Catalog, type CatalogColumn, idTooLarge, requireDimensions } from "../dimensions.ts";
+import {
+  bytesNoText,
+  type Catalog,
+  type CatalogColumn,
+  idTooLarge,
+  requireDimensions,
+  textOfBytes,
+} from "../dimensions.ts";
 import type { Dimension, Dimensions, Snapshot } from "../records.ts";
 import { isTooLarge } from "./errors.ts";
 import { describeTable } from "./rows.ts";
@@ -26,12 +33,21 @@ export async function writeSnapshot(
   dimensions: Dimensions,
   name: string,
 ): Promise<Snapshot> {
-  requireDimensions(name, await readCatalog(db, Object.keys(dimensions)), dimensions);
+  const catalog = await readCatalog(db, Object.keys(dimensions));
+  requireDimensions(name, catalog, dimensions);
   const written: Record<string, Snapshot[string]> = {};
   for (const [table, dimension] of Object.entries(dimensions)) {
     const file = `${folder}/${table}.parquet`;
+    const isBytes = (column: string) => catalog.get(table)?.get(column)?.form === "bytes";
+    for (const column of dimension.text.filter(isBytes)) {
+      const [found] = await db.query(
+        `SELECT ${identifier(dimension.key)} AS key FROM ${identifier(table)}
+         WHERE ${identifier(column)} IS NOT NULL AND ${textOfBytes(identifier(column))} IS NULL LIMIT 1`,
+      );
+      if (found) throw bytesNoText({ table, column, key: found.key, name });
+    }
     try {
-      written[table] = { file, rowCount: await writeDimension(db, table, dimension, file) };
+      written[table] = { file, rowCount: await writeDimension(db, table, dimension, { file, isBytes }) };
     } catch (error) {
       if (!isTooLarge(error)) throw error;
       const [, id] = /casting from source column (\w+)/.exec(messageOf(error)) ?? [];
@@ -45,11 +61,15 @@ async function writeDimension(
   db: Duckdb,
   table: string,
   { ids, text }: Dimension,
-  file: string,
+  { file, isBytes }: { file: string; isBytes: (column: string) => boolean },
 ): Promise<number> {
-  const cast = (type: string) => (column: string) =>
-    `CAST(${identifier(column)} AS ${type}) AS ${identifier(column)}`;
-  const selected = [...ids.map(cast("BIGINT")), ...text.map(cast("VARCHAR"))];
+  const selected = [
+    ...ids.map(identifier).map((id) => `CAST(${id} AS BIGINT) AS ${id}`),
+    ...text.map((column) => {
+      const name = identifier(column);
+      return `${isBytes(column) ? textOfBytes(name) : `CAST(${name} AS VARCHAR)`} AS ${name}`;
+    }),
+  ];
   const [copied] = await db.query(
     `COPY (SELECT ${selected.join(", ")} FROM ${identifier(table)}) TO ${literal(file)} (FORMAT parquet)`,
   );
@@ -66,7 +86,8 @@ async function readCatalog(db: Duckdb, names: readonly string[]): Promise<Catalo
       name,
       new Map(columns.map(({ column_name, column_type }) => {
         const type = String(column_type);
-        return [String(column_name), { type, isInteger: INTEGER_TYPES.test(type) }];
+        const form = type === "BLOB" ? "bytes" : "text";
+        return [String(column_name), { type, isInteger: INTEGER_TYPES.test(type), form }];
       })),
     );
   }

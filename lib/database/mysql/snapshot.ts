@@ -8,7 +8,14 @@
  */
 import type { Duckdb } from "../../duckdb/duckdb.ts";
 import { identifier, literal } from "../../sql.ts";
-import { type Catalog, type CatalogColumn, idTooLarge, requireDimensions } from "../dimensions.ts";
+import {
+  bytesNoText,
+  type Catalog,
+  type CatalogColumn,
+  idTooLarge,
+  requireDimensions,
+  textOfBytes,
+} from "../dimensions.ts";
 import type { Dimension, Dimensions, Snapshot } from "../records.ts";
 import type { MysqlConnection, SqlRow } from "./connection.ts";
 import { quoted } from "./rows.ts";
@@ -16,6 +23,11 @@ import { isMissing } from "./tables.ts";
 
 /** Types that hold whole numbers. */
 const INTEGER_TYPES = ["tinyint", "smallint", "mediumint", "int", "bigint"];
+/** Types of bytes. */
+const BYTE_TYPES = ["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"];
+/** Types whose values no cast makes text of that people would know. */
+const NO_TEXT =
+  /^(geometry|point|linestring|polygon|multipoint|multilinestring|multipolygon|geom(etry)?collection|vector)$/;
 /** DuckDB's table for one dimension's text. */
 const TEXTS = "dimension";
 
@@ -41,32 +53,49 @@ export async function writeSnapshot(
 ): Promise<Snapshot> {
   await connection.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   await connection.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
-  requireDimensions(name, await readCatalog(connection, dimensions), dimensions);
+  const catalog = await readCatalog(connection, dimensions);
+  requireDimensions(name, catalog, dimensions);
   const written: Record<string, Snapshot[string]> = {};
   for (const [table, dimension] of Object.entries(dimensions)) {
     const file = `${folder}/${table}.parquet`;
-    const rowCount = await readTexts(connection, duckdb, table, dimension);
+    const formOf = (column: string) => catalog.get(table)?.get(column)?.form ?? "text";
+    const rowCount = await readTexts(connection, duckdb, { table, dimension, formOf });
+    for (const column of dimension.text.filter((column) => formOf(column) === "bytes")) {
+      const key = await keyWithoutText(duckdb, column, dimension.key, formOf);
+      if (key !== undefined) throw bytesNoText({ table, column, key, name });
+    }
     for (const id of dimension.ids) {
       if (!await fitsBigint(duckdb, id)) throw idTooLarge(`${table}.${id}`, name);
     }
-    await writeTexts(duckdb, dimension, file);
+    await writeTexts(duckdb, dimension, { file, formOf });
     written[table] = { file, rowCount };
   }
   await connection.run("COMMIT");
   return written;
 }
 
-/** Reads a dimension into DuckDB; gives the number of rows. */
+/** What the values of a column are as text. */
+type FormOf = (column: string) => CatalogColumn["form"];
+
+/** Reads a dimension into DuckDB, bytes as hexadecimal digits; gives the number of rows. */
 async function readTexts(
   connection: MysqlConnection,
   duckdb: Duckdb,
-  table: string,
-  { ids, text }: Dimension,
+  { table, dimension: { ids, text }, formOf }: { table: string; dimension: Dimension; formOf: FormOf },
 ): Promise<number> {
   const columns = [...ids, ...text];
-  const rows = connection.stream(
-    `SELECT ${columns.map((column) => `CAST(${quoted(column)} AS CHAR)`).join(", ")} FROM ${quoted(table)}`,
-  );
+  const selected = columns.map((column) => {
+    const name = quoted(column);
+    switch (formOf(column)) {
+      case "bytes":
+        return `HEX(${name})`;
+      case "bits":
+        return `CAST(${name} + 0 AS CHAR)`;
+      default:
+        return `CAST(${name} AS CHAR)`;
+    }
+  });
+  const rows = connection.stream(`SELECT ${selected.join(", ")} FROM ${quoted(table)}`);
   await duckdb.query(
     `CREATE OR REPLACE TABLE ${TEXTS} (${
       columns.map((column) => `${identifier(column)} VARCHAR`).join(", ")
@@ -83,10 +112,35 @@ async function fitsBigint(duckdb: Duckdb, id: string): Promise<boolean> {
   return unfit === undefined;
 }
 
-async function writeTexts(duckdb: Duckdb, { ids, text }: Dimension, file: string): Promise<void> {
+/** The key of a row whose bytes in a column are no text, as text; `undefined` if there is none. */
+async function keyWithoutText(
+  duckdb: Duckdb,
+  column: string,
+  key: string,
+  formOf: FormOf,
+): Promise<unknown> {
+  const [found] = await duckdb.query(
+    `SELECT ${
+      formOf(key) === "bytes" ? `concat('0x', ${identifier(key)})` : identifier(key)
+    } AS key FROM ${TEXTS}
+     WHERE ${identifier(column)} IS NOT NULL AND ${
+      textOfBytes(`from_hex(${identifier(column)})`)
+    } IS NULL LIMIT 1`,
+  );
+  return found?.key;
+}
+
+async function writeTexts(
+  duckdb: Duckdb,
+  { ids, text }: Dimension,
+  { file, formOf }: { file: string; formOf: FormOf },
+): Promise<void> {
   const selected = [
     ...ids.map(identifier).map((id) => `CAST(${id} AS BIGINT) AS ${id}`),
-    ...text.map(identifier),
+    ...text.map((column) => {
+      const name = identifier(column);
+      return formOf(column) === "bytes" ? `${textOfBytes(`from_hex(${name})`)} AS ${name}` : name;
+    }),
   ];
   await duckdb.query(
     `COPY (SELECT ${selected.join(", ")} FROM ${TEXTS}) TO ${literal(file)} (FORMAT parquet)`,
@@ -125,5 +179,11 @@ function isSameName(found: string | null | undefined, asked: string): boolean {
 
 function catalogColumn([, , kind, scale, type]: SqlRow): CatalogColumn {
   const isInteger = INTEGER_TYPES.includes(String(kind)) || (kind === "decimal" && scale === "0");
-  return { type: String(type), isInteger };
+  return { type: String(type), isInteger, form: formOfType(String(kind)) };
+}
+
+function formOfType(kind: string): CatalogColumn["form"] {
+  if (kind === "bit") return "bits";
+  if (BYTE_TYPES.includes(kind)) return "bytes";
+  return NO_TEXT.test(kind) ? "none" : "text";
 }

@@ -12,7 +12,7 @@ import type { CsvDialect } from "./row.ts";
 export const CHUNK_BYTES = 1024 * 1024;
 
 /** First bytes of a file that tell what it is. */
-const HEAD_BYTES = 64 * 1024;
+export const HEAD_BYTES = 64 * 1024;
 
 /** The first bytes of a file. */
 export async function readHead(path: string): Promise<Uint8Array> {

@@ -36,8 +36,8 @@ export async function* decodeChunks(
   for await (const chunk of chunks) {
     const bytes = left.length > 0 ? Buffer.concat([left, chunk]) : chunk;
     const { text, taken, isBad } = decode(bytes);
-    if (isBad) return yield { badAt: offset + taken };
     if (text.length > 0) yield { text };
+    if (isBad) return yield { badAt: offset + taken };
     offset += taken;
     // A copy: the chunk's memory is used again.
     left = Buffer.from(bytes.subarray(taken));

@@ -229,7 +229,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     what: "all bytes are UTF-8",
-    file: "lib/csv/split.ts",
+    file: "lib/csv/chunks.ts",
     search: "if (!isUtf8(chunk)) return",
     replacement: "if (chunk.length < 0) return",
   },

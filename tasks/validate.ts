@@ -9,9 +9,11 @@
 import { join } from "node:path";
 import { main } from "../lib/command/main.ts";
 import type { ComputeContext } from "../lib/run/context.ts";
-import { checkFiles } from "../lib/contract/check.ts";
+import { type Checked, checkFiles } from "../lib/contract/check.ts";
 import { type CheckContext, joinWritten } from "../lib/contract/context.ts";
 import type { CheckSettings } from "../lib/contract/schema.ts";
+import type { Dataset } from "../lib/model/model.ts";
+import { settingsOf, sourceFinder } from "../lib/run/forms.ts";
 import type { Manifest } from "../lib/run/manifest.ts";
 import { countText, rowsText } from "../lib/text.ts";
 import { nameWithin, type Written } from "../lib/engine/engine.ts";
@@ -32,11 +34,12 @@ export async function validate(context: ComputeContext): Promise<void> {
   using step = context.progress.step("validating files", open.length);
   manifest.accepted = {};
   for (const [dataset, files] of Map.groupBy(open, ({ dataset }) => dataset)) {
-    const contract = manifest.model.datasets[dataset]?.contract;
-    if (!contract) throw new Error(`the model has no dataset ${dataset}`);
+    const found = manifest.model.datasets[dataset];
+    if (!found) throw new Error(`the model has no dataset ${dataset}`);
     const checked = await checkDataset(dataset, files, {
       ...context,
-      config: { contract, csv: manifest.config.csv },
+      dataset: found,
+      config: settingsOf(found, manifest.config.csv, null),
       step,
     });
     const decided = new Map(checked.files.map((file) => [file.id, file]));
@@ -61,15 +64,44 @@ export async function validate(context: ComputeContext): Promise<void> {
   });
 }
 
+/** The same with the dataset whose files are checked. */
+interface DatasetContext extends CheckContext {
+  readonly dataset: Dataset;
+}
+
+/** Checks files, those of each source by its form. */
+async function checkSources(
+  files: readonly SourceFile[],
+  folder: string,
+  context: DatasetContext,
+): Promise<Checked> {
+  const sourceOf = sourceFinder(context.dataset);
+  const parts: Checked[] = [];
+  for (const [source, group] of Map.groupBy(files, ({ key }) => sourceOf(key))) {
+    const number = source === null ? 0 : 1 + context.dataset.sources.indexOf(source);
+    const config = settingsOf(context.dataset, context.config.csv, source);
+    // Neither a dataset nor a folder of its own may be called so.
+    parts.push(
+      await checkFiles(group, number === 0 ? folder : `${folder}-${number}`, { ...context, config }),
+    );
+  }
+  const decided = new Map(parts.flatMap((part) => part.files).map((file) => [file.id, file]));
+  return {
+    files: files.map((file) => decided.get(file.id) ?? file),
+    accepted: joinWritten(parts.map(({ accepted }) => accepted)),
+    rejects: joinWritten(parts.map(({ rejects }) => rejects)),
+  };
+}
+
 /** Checks the files of one dataset; gives them as they are then, with their accepted rows. */
 async function checkDataset(
   dataset: string,
   files: readonly SourceFile[],
-  context: CheckContext,
+  context: DatasetContext,
 ): Promise<{ files: SourceFile[]; accepted: Written }> {
   // The first file of each content decides: if it is accepted its twins are duplicates, else they are checked too.
   const { firsts, twins } = findTwins(files);
-  const first = await checkFiles(firsts, `checked/${dataset}`, context);
+  const first = await checkSources(firsts, `checked/${dataset}`, context);
   const decided = new Map(first.files.map((file) => [file.id, file]));
   for (const { file, original: { id } } of twins) {
     const original = decided.get(id);
@@ -77,7 +109,7 @@ async function checkDataset(
     decided.set(file.id, duplicateOf(file, original));
   }
   const others = twins.map(({ file }) => file).filter(({ id }) => !decided.has(id));
-  const second = await checkFiles(others, `checked-twins/${dataset}`, context);
+  const second = await checkSources(others, `checked-twins/${dataset}`, context);
   for (const file of second.files) decided.set(file.id, file);
   const checked = files.map((file) => decided.get(file.id) ?? file);
 

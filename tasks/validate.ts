@@ -99,29 +99,41 @@ async function checkDataset(
   files: readonly SourceFile[],
   context: DatasetContext,
 ): Promise<{ files: SourceFile[]; accepted: Written }> {
-  // The first file of each content decides: if it is accepted its twins are duplicates, else they are checked too.
-  const { firsts, twins } = findTwins(files);
-  const first = await checkSources(firsts, `checked/${dataset}`, context);
-  const decided = new Map(first.files.map((file) => [file.id, file]));
-  for (const { file, original: { id } } of twins) {
-    const original = decided.get(id);
-    if (original?.status !== "accepted" || original.rowsRead === 0) continue;
-    decided.set(file.id, duplicateOf(file, original));
+  const decided = new Map<number, SourceFile>(), rejected: Written[] = [], accepted: Written[] = [];
+  const check = async (some: readonly SourceFile[], folder: string) => {
+    const checked = await checkSources(some, `${folder}/${dataset}`, context);
+    for (const file of checked.files) decided.set(file.id, file);
+    accepted.push(checked.accepted);
+    rejected.push(checked.rejects);
+  };
+  const sourceOf = sourceFinder(context.dataset);
+  let open = files;
+  for (let pass = 1; open.length > 0; pass++) {
+    // The first file of each content decides: if it is accepted its twins are duplicates, else they are checked too.
+    const { firsts, twins } = findTwins(open);
+    await check(firsts, `checked/${pass}`);
+    for (const { file, original: { id } } of twins) {
+      const original = decided.get(id);
+      if (original?.status !== "accepted" || original.rowsRead === 0) continue;
+      decided.set(file.id, duplicateOf(file, original));
+    }
+    const left = twins.filter(({ file }) => !decided.has(file.id));
+    // One of another source may be accepted, and those after it are its twins then.
+    const alike = alikeTwins(left, sourceOf);
+    await check(alike, `checked-twins/${pass}`);
+    open = left.map(({ file }) => file).filter((file) => !decided.has(file.id));
   }
-  const others = twins.map(({ file }) => file).filter(({ id }) => !decided.has(id));
-  const second = await checkSources(others, `checked-twins/${dataset}`, context);
-  for (const file of second.files) decided.set(file.id, file);
   const checked = files.map((file) => decided.get(file.id) ?? file);
 
   failOnUnknownKeys(checked, context.config);
-  const rejects = joinWritten([first.rejects, second.rejects]);
+  const rejects = joinWritten(rejected);
   const rejectFiles = await writeRejectFiles({ files: checked, rejects, sql: rejectsCsv }, context);
   return {
     files: checked.map((file) => {
       const path = rejectFiles.get(file.id);
       return path === undefined ? file : withRejectsFile(file, path);
     }),
-    accepted: joinWritten([first.accepted, second.accepted]),
+    accepted: joinWritten(accepted),
   };
 }
 
@@ -154,6 +166,16 @@ function findTwins(files: readonly SourceFile[]): { firsts: SourceFile[]; twins:
     else twins.push({ file, original });
   }
   return { firsts, twins };
+}
+
+/** Twins that come to the same as their original: those before the first one that another source reads. */
+function alikeTwins(twins: readonly Twin[], sourceOf: (key: string) => unknown): SourceFile[] {
+  const ended = new Set<SourceFile>(), alike: SourceFile[] = [];
+  for (const { file, original } of twins) {
+    if (sourceOf(file.key) !== sourceOf(original.key)) ended.add(original);
+    else if (!ended.has(original)) alike.push(file);
+  }
+  return alike;
 }
 
 /** Stops the run if `unknownKeys` is "fail" and a row lacks nothing but its dimension row: the dimension is at fault then. */

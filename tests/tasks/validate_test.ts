@@ -452,3 +452,28 @@ Deno.test("validate() reads each file by the first source that matches it, and c
     },
   );
 });
+
+Deno.test("validate() counts the same content once, whichever sources its files are of", async () => {
+  const content = "customer_id;store_id;product_name;sales_date;sales_person_id;price;quantity;total_cost\n" +
+    "1;121;apple;2023-03-01;1;1.50;2;3.00\n";
+  const names = ["a", "b", "north/c", "d", "north/e", "south/f", "z"];
+  await withRun(
+    Object.fromEntries(names.map((name) => [`sales_data/${name}.csv`, content])),
+    {},
+    async (run) => {
+      Object.assign(run.manifest.model.datasets.sales!, {
+        sources: [
+          sourceSchema.parse({ match: "north/**", delimiter: ";" }),
+          sourceSchema.parse({ match: "south/**", delimiter: ";" }),
+        ],
+      });
+      await run.validate();
+      assert.deepEqual(run.manifest.files.map(({ reason, rowsAccepted }) => [reason, rowsAccepted]), [
+        ["missing_columns", 0],
+        ["missing_columns", 0],
+        [null, 1],
+        ...Array(4).fill(["same_content", 0]),
+      ]);
+    },
+  );
+});

@@ -22,6 +22,7 @@ export const FILE_REASONS = [
   "too_large",
   "known_key",
   "not_utf8",
+  "bad_encoding",
   "too_many_columns",
   "duplicate_column",
   "missing_columns",

@@ -9,9 +9,11 @@
 import { join } from "node:path";
 import { main } from "../lib/command/main.ts";
 import type { ComputeContext } from "../lib/run/context.ts";
-import { checkFiles } from "../lib/contract/check.ts";
+import { type Checked, checkFiles } from "../lib/contract/check.ts";
 import { type CheckContext, joinWritten } from "../lib/contract/context.ts";
 import type { CheckSettings } from "../lib/contract/schema.ts";
+import type { Dataset } from "../lib/model/model.ts";
+import { settingsOf, sourceFinder } from "../lib/run/forms.ts";
 import type { Manifest } from "../lib/run/manifest.ts";
 import { countText, rowsText } from "../lib/text.ts";
 import { nameWithin, type Written } from "../lib/engine/engine.ts";
@@ -32,11 +34,12 @@ export async function validate(context: ComputeContext): Promise<void> {
   using step = context.progress.step("validating files", open.length);
   manifest.accepted = {};
   for (const [dataset, files] of Map.groupBy(open, ({ dataset }) => dataset)) {
-    const contract = manifest.model.datasets[dataset]?.contract;
-    if (!contract) throw new Error(`the model has no dataset ${dataset}`);
+    const found = manifest.model.datasets[dataset];
+    if (!found) throw new Error(`the model has no dataset ${dataset}`);
     const checked = await checkDataset(dataset, files, {
       ...context,
-      config: { contract, csv: manifest.config.csv },
+      dataset: found,
+      config: settingsOf(found, manifest.config.csv, null),
       step,
     });
     const decided = new Map(checked.files.map((file) => [file.id, file]));
@@ -61,35 +64,76 @@ export async function validate(context: ComputeContext): Promise<void> {
   });
 }
 
+/** The same with the dataset whose files are checked. */
+interface DatasetContext extends CheckContext {
+  readonly dataset: Dataset;
+}
+
+/** Checks files, those of each source by its form. */
+async function checkSources(
+  files: readonly SourceFile[],
+  folder: string,
+  context: DatasetContext,
+): Promise<Checked> {
+  const sourceOf = sourceFinder(context.dataset);
+  const parts: Checked[] = [];
+  for (const [source, group] of Map.groupBy(files, ({ key }) => sourceOf(key))) {
+    const number = source === null ? 0 : 1 + context.dataset.sources.indexOf(source);
+    const config = settingsOf(context.dataset, context.config.csv, source);
+    // Neither a dataset nor a folder of its own may be called so.
+    parts.push(
+      await checkFiles(group, number === 0 ? folder : `${folder}-${number}`, { ...context, config }),
+    );
+  }
+  const decided = new Map(parts.flatMap((part) => part.files).map((file) => [file.id, file]));
+  return {
+    files: files.map((file) => decided.get(file.id) ?? file),
+    accepted: joinWritten(parts.map(({ accepted }) => accepted)),
+    rejects: joinWritten(parts.map(({ rejects }) => rejects)),
+  };
+}
+
 /** Checks the files of one dataset; gives them as they are then, with their accepted rows. */
 async function checkDataset(
   dataset: string,
   files: readonly SourceFile[],
-  context: CheckContext,
+  context: DatasetContext,
 ): Promise<{ files: SourceFile[]; accepted: Written }> {
-  // The first file of each content decides: if it is accepted its twins are duplicates, else they are checked too.
-  const { firsts, twins } = findTwins(files);
-  const first = await checkFiles(firsts, `checked/${dataset}`, context);
-  const decided = new Map(first.files.map((file) => [file.id, file]));
-  for (const { file, original: { id } } of twins) {
-    const original = decided.get(id);
-    if (original?.status !== "accepted" || original.rowsRead === 0) continue;
-    decided.set(file.id, duplicateOf(file, original));
+  const decided = new Map<number, SourceFile>(), rejected: Written[] = [], accepted: Written[] = [];
+  const check = async (some: readonly SourceFile[], folder: string) => {
+    const checked = await checkSources(some, `${folder}/${dataset}`, context);
+    for (const file of checked.files) decided.set(file.id, file);
+    accepted.push(checked.accepted);
+    rejected.push(checked.rejects);
+  };
+  const sourceOf = sourceFinder(context.dataset);
+  let open = files;
+  for (let pass = 1; open.length > 0; pass++) {
+    // The first file of each content decides: if it is accepted its twins are duplicates, else they are checked too.
+    const { firsts, twins } = findTwins(open);
+    await check(firsts, `checked/${pass}`);
+    for (const { file, original: { id } } of twins) {
+      const original = decided.get(id);
+      if (original?.status !== "accepted" || original.rowsRead === 0) continue;
+      decided.set(file.id, duplicateOf(file, original));
+    }
+    const left = twins.filter(({ file }) => !decided.has(file.id));
+    // One of another source may be accepted, and those after it are its twins then.
+    const alike = alikeTwins(left, sourceOf);
+    await check(alike, `checked-twins/${pass}`);
+    open = left.map(({ file }) => file).filter((file) => !decided.has(file.id));
   }
-  const others = twins.map(({ file }) => file).filter(({ id }) => !decided.has(id));
-  const second = await checkFiles(others, `checked-twins/${dataset}`, context);
-  for (const file of second.files) decided.set(file.id, file);
   const checked = files.map((file) => decided.get(file.id) ?? file);
 
   failOnUnknownKeys(checked, context.config);
-  const rejects = joinWritten([first.rejects, second.rejects]);
+  const rejects = joinWritten(rejected);
   const rejectFiles = await writeRejectFiles({ files: checked, rejects, sql: rejectsCsv }, context);
   return {
     files: checked.map((file) => {
       const path = rejectFiles.get(file.id);
       return path === undefined ? file : withRejectsFile(file, path);
     }),
-    accepted: joinWritten([first.accepted, second.accepted]),
+    accepted: joinWritten(accepted),
   };
 }
 
@@ -122,6 +166,16 @@ function findTwins(files: readonly SourceFile[]): { firsts: SourceFile[]; twins:
     else twins.push({ file, original });
   }
   return { firsts, twins };
+}
+
+/** Twins that come to the same as their original: those before the first one that another source reads. */
+function alikeTwins(twins: readonly Twin[], sourceOf: (key: string) => unknown): SourceFile[] {
+  const ended = new Set<SourceFile>(), alike: SourceFile[] = [];
+  for (const { file, original } of twins) {
+    if (sourceOf(file.key) !== sourceOf(original.key)) ended.add(original);
+    else if (!ended.has(original)) alike.push(file);
+  }
+  return alike;
 }
 
 /** Stops the run if `unknownKeys` is "fail" and a row lacks nothing but its dimension row: the dimension is at fault then. */

@@ -165,7 +165,7 @@ async function judge(batch: Batch, leftCount: number, context: CheckContext): Pr
   readonly rejects: readonly Written[];
 }> {
   const { header, path, doubtfulCount } = batch;
-  const { engine, config: { contract, csv } } = context;
+  const { engine, config: { contract, csv, form } } = context;
   const lines: string[] = [];
   if (leftCount > 0) {
     await nameLines("@exact_lines", batch.exactPath, batch.longestExact, context);
@@ -175,7 +175,10 @@ async function judge(batch: Batch, leftCount: number, context: CheckContext): Pr
     await nameLines("@doubtful_lines", batch.doubtfulPath, batch.longestDoubtful, context);
     lines.push('SELECT "@text" FROM "@doubtful_lines"');
   }
-  const sql = judgedSql(lines.join(" UNION ALL "), header, contract, csv.delimiter);
+  const sql = judgedSql(lines.join(" UNION ALL "), header, contract, {
+    delimiter: csv.delimiter,
+    ...form ? { form } : {},
+  });
   const judged = await writeParquet(sql, `${path}-judged`, context);
   assertCount(judged, leftCount + doubtfulCount);
   await engine.nameParquet("@judged", judged.files);

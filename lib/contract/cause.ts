@@ -6,14 +6,25 @@
  * @module
  */
 import { Buffer, isUtf8 } from "node:buffer";
+import { DEFAULT_FORM, type FileForm } from "./form.ts";
 import type { CheckSettings } from "./schema.ts";
-import { CHUNK_BYTES, countBytes, readChunks, readHead } from "../csv/chunks.ts";
+import {
+  CHUNK_BYTES,
+  countBytes,
+  HEAD_BYTES,
+  readChunks,
+  readHead as readBytes,
+  readText,
+} from "../csv/chunks.ts";
+import { decodeChunks } from "../csv/encoding.ts";
+import { headerName } from "../csv/header.ts";
 import {
   decodeWindows1252,
   firstLine,
   hex,
   invalidUtf8At,
   inWords,
+  isPlainText,
   likelyEncoding,
   likelyFormat,
   likelyHeaderCause,
@@ -33,23 +44,26 @@ const TOLD_BYTES = 4;
 export async function explainFault(
   path: string,
   fault: FileFault,
-  { csv, contract }: CheckSettings,
+  { csv, contract, form = DEFAULT_FORM }: CheckSettings,
 ): Promise<FileFault> {
   const { reason, detail } = fault;
-  const head = await readHead(path);
-  const expected = { ...csv, names: Object.keys(contract.columns) };
+  const head = await readHead(path, form);
+  const expected = { ...csv, names: Object.keys(contract.columns).map(senderNames(form)) };
+  const first = firstLineOf(head, form);
   switch (reason) {
+    case "bad_encoding":
+      return { ...fault, detail: await explainDecoding(path, detail, form) };
     case "not_utf8":
       return { ...fault, detail: await explainBytes(path, detail, head) };
     case "too_many_columns":
     case "duplicate_column":
     case "missing_columns":
-      return { ...fault, detail: inWords(detail, likelyHeaderCause(head, expected), firstLine(head)) };
+      return { ...fault, detail: inWords(detail, likelyHeaderCause(head, expected), first) };
     case "malformed_csv": {
-      const line = await readLine(path, fault.line);
+      const line = await readLine(path, fault.line, form);
       // A second header says by itself what it is; anything else may be no CSV file at all.
       const cause = likelyFormat(head) ??
-        (fault.line === firstLine(head)?.number ? likelyHeaderCause(head, expected) : null);
+        (fault.line === first?.number ? likelyHeaderCause(head, expected) : null);
       return { ...fault, detail: inWords(detail, cause, line) };
     }
     default:
@@ -57,11 +71,56 @@ export async function explainFault(
   }
 }
 
+/** The first bytes of a file's text, in UTF-8, from where its header should be. */
+async function readHead(path: string, form: FileForm): Promise<Buffer> {
+  for await (const chunk of chunksOf(path, form)) {
+    let from = 0;
+    for (let left = form.skipLines; left > 0; left--) from = chunk.indexOf(LF, from) + 1 || chunk.length;
+    return Buffer.from(chunk.subarray(from, from + HEAD_BYTES));
+  }
+  return Buffer.from(await readBytes(path));
+}
+
+/** The first line that is no blank one, with its number in the file. */
+function firstLineOf(head: Uint8Array, { skipLines }: FileForm): Line | null {
+  const line = firstLine(head);
+  return line && { ...line, number: skipLines + line.number };
+}
+
+/** Gives the name that a sender has for a column. */
+function senderNames({ rename }: FileForm): (column: string) => string {
+  const names = new Map(Object.entries(rename).map(([from, to]) => [headerName(to), from]));
+  return (column) => names.get(headerName(column)) ?? column;
+}
+
+/** Where a file is none of its encoding, and what it may be instead. */
+async function explainDecoding(path: string, detail: string, { encoding }: FileForm): Promise<string> {
+  using file = await Deno.open(path);
+  let number = 1;
+  for await (const part of decodeChunks(readChunks(file, Buffer.alloc(CHUNK_BYTES)), encoding)) {
+    if ("text" in part) {
+      number += countBytes(part.text, LF);
+      continue;
+    }
+    const bytes = new Uint8Array(TOLD_BYTES);
+    await file.seek(part.badAt, Deno.SeekMode.Start);
+    const there = bytes.subarray(0, await file.read(bytes) ?? 0);
+    const head = await readBytes(path);
+    const bad = invalidUtf8At(head);
+    // The last character may be cut off where the head ends.
+    const isWhole = bad < 0 || (head.length === HEAD_BYTES && bad > head.length - TOLD_BYTES);
+    const cause = isPlainText(head) && isWhole ? "it seems to be UTF-8" : likelyFormat(head);
+    return inWords(`${detail}: line ${number}, byte offset ${part.badAt}, bytes ${hex(there)}`, cause, null);
+  }
+  return detail;
+}
+
 /** Where a file is not UTF-8, and what may be there. */
 async function explainBytes(path: string, detail: string, head: Uint8Array): Promise<string> {
   const size = (await Deno.stat(path)).size;
   let offset = 0, number = 1;
-  for await (const chunk of chunksOf(path)) {
+  using file = await Deno.open(path);
+  for await (const chunk of readChunks(file, Buffer.alloc(CHUNK_BYTES))) {
     const at = isUtf8(chunk) ? -1 : invalidUtf8At(chunk);
     if (at < 0) {
       number += countBytes(chunk, LF);
@@ -82,9 +141,9 @@ async function explainBytes(path: string, detail: string, head: Uint8Array): Pro
 }
 
 /** The beginning of a line of a file. */
-async function readLine(path: string, wanted: number): Promise<Line | null> {
+async function readLine(path: string, wanted: number, form: FileForm): Promise<Line | null> {
   let number = 1;
-  for await (const chunk of chunksOf(path)) {
+  for await (const chunk of chunksOf(path, form)) {
     const next = number + countBytes(chunk, LF);
     if (next < wanted) {
       number = next;
@@ -105,7 +164,11 @@ function lineAt(chunk: Buffer, start: number): Buffer {
   return chunk.subarray(start, Math.min(end < 0 ? chunk.length : end, start + LINE_BYTES));
 }
 
-async function* chunksOf(path: string): AsyncGenerator<Buffer> {
+/** A file's text, as far as it is any. */
+async function* chunksOf(path: string, form: FileForm): AsyncGenerator<Buffer> {
   using file = await Deno.open(path);
-  yield* readChunks(file, Buffer.alloc(CHUNK_BYTES));
+  for await (const chunk of readText(file, Buffer.alloc(CHUNK_BYTES), { text: form })) {
+    if (chunk === null) return;
+    yield chunk;
+  }
 }

@@ -7,9 +7,11 @@
  *
  * @module
  */
-import type { BoundHeader } from "./header.ts";
-import { additionalColumn, JOIN_SOURCE, ROW_HEAD_WIDTH, SEPARATOR } from "./row_sql.ts";
+import type { BoundColumn, BoundHeader } from "./header.ts";
+import { DEFAULT_FORM, type FileForm } from "./form.ts";
+import { additionalColumn, BLANKS, JOIN_SOURCE, ROW_HEAD_WIDTH, SEPARATOR } from "./row_sql.ts";
 import { passes, rulesOf } from "./rules.ts";
+import { defaultSpellingSql, describeSpelling, isSpelledOtherwise } from "./spelled.ts";
 import { unescapeSql } from "../csv/normalised.ts";
 import { type ColumnType, sqlType } from "../column_type.ts";
 import type { Contract } from "./schema.ts";
@@ -29,7 +31,14 @@ interface Fault {
 
 /** Values quoted in a reject's detail are cut to this many characters; the raw text has them whole. */
 const DETAIL_VALUE_CHARACTERS = 100;
-const BLANKS = "' ' || chr(9)";
+
+/** How the rows are written that are judged. */
+export interface JudgedForm {
+  /** The delimiter of the source files. */
+  readonly delimiter: string;
+  /** Left out: the default form. */
+  readonly form?: FileForm;
+}
 
 /**
  * Rows of normalised files, each value looked at: source_key, `@file` and `@line`; the contract's columns and
@@ -37,19 +46,39 @@ const BLANKS = "' ' || chr(9)";
  *
  * @param lines A SELECT of the lines as `@text`.
  */
-export function judgedSql(lines: string, header: BoundHeader, contract: Contract, delimiter: string): string {
-  const faults = rowFaults(header, contract);
+export function judgedSql(
+  lines: string,
+  header: BoundHeader,
+  contract: Contract,
+  { delimiter, form = DEFAULT_FORM }: JudgedForm,
+): string {
+  const faults = rowFaults(header, contract, form);
+  const otherwise = header.columns.filter(({ type }) => isSpelledOtherwise(type, form));
+  const valueOf = (column: BoundColumn) =>
+    otherwise.includes(column) ? identifier(`@${column.index}`) : partOf(column.index);
   const text = (index: number) => unescapeSql(partOf(index));
   return `
     WITH "@split" AS (
       SELECT string_split("@text", ${SEPARATOR}) AS "@parts" FROM (${lines})
+    ), "@spelled" AS (
+      SELECT ${
+    [
+      '"@parts"',
+      ...otherwise.map(({ index, type }) =>
+        `${defaultSpellingSql(partOf(index), type, form)} AS ${identifier(`@${index}`)}`
+      ),
+    ].join(", ")
+  } FROM "@split"
     ), "@typed" AS (
       SELECT CAST("@parts"[1] AS BIGINT) AS "@file", CAST("@parts"[2] AS BIGINT) AS "@line", "@parts", ${
-    header.columns.map(({ name, type, index }) =>
-      `${type.kind === "text" ? text(index) : exactValue(partOf(index), type)} AS ${identifier(name)}`
-    ).join(", ")
+    header.columns.map((column) => {
+      const { name, type, index } = column;
+      return `${type.kind === "text" ? text(index) : exactValue(valueOf(column), type)} AS ${
+        identifier(name)
+      }`;
+    }).join(", ")
   }, ${additionalColumn(header, text)} AS "@additional"
-      FROM "@split"
+      FROM "@spelled"
     ), "@judged" AS (
       SELECT "@typed".*, CASE ${
     faults.map(({ test }, i) => `WHEN ${test} THEN ${i}`).join(" ")
@@ -99,7 +128,7 @@ export function rejectsSql(judged: string): string {
 }
 
 /** Every fault that a row can have, in the order in which they are looked for. */
-function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
+function rowFaults(header: BoundHeader, contract: Contract, form: FileForm): Fault[] {
   const faults: Fault[] = [{
     test: `len("@parts") <> ${ROW_HEAD_WIDTH + header.width}`,
     reason: "field_count",
@@ -122,7 +151,7 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
       reason: "invalid_value",
       column: name,
       detail: `${literal(`${name}: "`)} || left(${unescapeSql(text)}, ${DETAIL_VALUE_CHARACTERS}) || ${
-        literal(`" is not ${describeType(type)}`)
+        literal(`" is not ${describeSpelling(type, form)}`)
       }`,
     });
   }
@@ -146,19 +175,6 @@ function rowFaults(header: BoundHeader, contract: Contract): Fault[] {
     });
   }
   return faults;
-}
-
-function describeType(type: ColumnType): string {
-  switch (type.kind) {
-    case "integer":
-      return "a whole number of 64 bits";
-    case "decimal":
-      return `an exact decimal(${type.precision},${type.scale})`;
-    case "date":
-      return "a date of the form YYYY-MM-DD";
-    case "text":
-      return "text";
-  }
 }
 
 /** A field of a row whose normalised line is split; still escaped. */

@@ -4,7 +4,9 @@
  * @module
  */
 import type { CheckSettings } from "./schema.ts";
+import { DEFAULT_FORM, renaming } from "./form.ts";
 import { bindHeader, type BoundHeader, layoutOf } from "./header.ts";
+import { isSpelledOtherwise } from "./spelled.ts";
 import { compileSpelling, type SpellingTable } from "../csv/spelling.ts";
 import type { FileFault } from "../source_file.ts";
 
@@ -57,13 +59,13 @@ export class Layouts {
   }
 
   #compile(names: readonly string[]): Layout | FileFault {
-    const { contract, csv } = this.#config;
-    const header = bindHeader(names, contract, csv.maxColumns);
+    const { contract, csv, form = DEFAULT_FORM } = this.#config;
+    const header = bindHeader(names.map(renaming(form)), contract, csv.maxColumns);
     if ("reason" in header) return header;
     const places = header.columns.map((column) => column.index);
     const layout = layoutOf(header), { delimiter, quote } = csv;
-    // A row that repeats the header could be exact: each row has to be looked at.
-    if (mayBeExact(names, header)) {
+    // A row that repeats the header could be exact, and values of another form are: each row has to be looked at.
+    if (mayBeExact(names, header) || header.columns.some(({ type }) => isSpelledOtherwise(type, form))) {
       return {
         key: JSON.stringify([header.width, places, "unproven"]),
         header,

@@ -13,6 +13,9 @@ import { FIELD_SEPARATOR } from "../csv/marks.ts";
 /** The field separator of normalised files, as SQL. */
 export const SEPARATOR = `chr(${FIELD_SEPARATOR.charCodeAt(0)})`;
 
+/** Characters around a number or a date that do not count, as SQL. */
+export const BLANKS = "' ' || chr(9)";
+
 /** The columns of a file with so many fields: `@0`, `@1`, … */
 export function textColumns(width: number): string[] {
   return Array.from({ length: width }, (_, index) => `@${index}`);

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { type FileForm, oneByte } from "./form.ts";
 import { parseColumnType } from "../column_type.ts";
 import { ADDED_COLUMNS, REPEATED_HEADER } from "./contract.ts";
 
@@ -95,8 +96,6 @@ export const contractSchema = z.strictObject({
   ...limits,
 });
 
-const oneByte = z.string().regex(/^[\t\x20-\x7e]$/, "must be one ASCII character");
-
 /**
  * The configuration of how CSV files are written, and of their limits.
  *
@@ -123,4 +122,6 @@ export interface CheckSettings {
   readonly contract: Contract;
   /** How it is written. */
   readonly csv: CsvSettings;
+  /** How it departs from the default form. Left out: in nothing. */
+  readonly form?: FileForm;
 }

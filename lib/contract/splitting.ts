@@ -75,7 +75,7 @@ export class Splitting implements AsyncDisposable {
     const path = join(runFolder, file.content ?? "");
     const found = await splitCsv<Batch>(
       path,
-      { ...config.csv, buffer, signal },
+      { ...config.csv, buffer, signal, ...config.form ? { text: config.form } : {} },
       (names) => {
         const layout = layouts.of(names);
         if ("reason" in layout) return { fault: layout };

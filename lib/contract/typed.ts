@@ -6,10 +6,12 @@
  */
 import { join } from "node:path";
 import { type CheckContext, type ScanContext, writeParquet } from "./context.ts";
+import { DEFAULT_FORM } from "./form.ts";
 import type { BoundHeader } from "./header.ts";
 import type { Layout } from "./layouts.ts";
 import { exactTypes, textColumns } from "./row_sql.ts";
 import { typedRowsSql } from "./typed_sql.ts";
+import { isDefaultText } from "../csv/form.ts";
 import { beginProof, type Candidate } from "../csv/proof.ts";
 import type { Written } from "../engine/engine.ts";
 import type { SourceFile } from "../source_file.ts";
@@ -28,9 +30,10 @@ export interface CandidateFile {
 /** Finds the candidates among files, by their first chunks. */
 export async function findCandidates(
   files: readonly SourceFile[],
-  { config: { csv }, layouts, buffer, runFolder, signal }: ScanContext,
+  { config: { csv, form = DEFAULT_FORM }, layouts, buffer, runFolder, signal }: ScanContext,
 ): Promise<Map<SourceFile, CandidateFile>> {
   const candidates = new Map<SourceFile, CandidateFile>();
+  if (!isDefaultText(form)) return candidates;
   for (const file of files) {
     const path = join(runFolder, file.content ?? "");
     const proof = await beginProof(path, { ...csv, buffer, signal }, (names) => {

@@ -3,14 +3,16 @@
  *
  * @module
  */
-import type { Buffer } from "node:buffer";
+import { type Buffer, isUtf8 } from "node:buffer";
+import { decodeChunks } from "./encoding.ts";
+import { DEFAULT_TEXT, type TextForm } from "./form.ts";
 import type { CsvDialect } from "./row.ts";
 
 /** Bytes read at a time. */
 export const CHUNK_BYTES = 1024 * 1024;
 
 /** First bytes of a file that tell what it is. */
-const HEAD_BYTES = 64 * 1024;
+export const HEAD_BYTES = 64 * 1024;
 
 /** The first bytes of a file. */
 export async function readHead(path: string): Promise<Uint8Array> {
@@ -27,6 +29,8 @@ export interface ReadOptions extends CsvDialect {
   readonly buffer?: Buffer;
   /** Stops the reading. */
   readonly signal?: AbortSignal;
+  /** How the file's text begins, and its encoding. Left out: the default. */
+  readonly text?: TextForm;
 }
 
 /**
@@ -50,6 +54,28 @@ export async function* readChunks(
     if (read === null) return;
     buffer.copyWithin(0, whole, filled);
     kept = filled - whole;
+  }
+}
+
+/**
+ * Reads on from a file's position, in UTF-8 whatever the file's encoding is; `null` stands for what is none of it, and
+ * comes last.
+ *
+ * @param buffer As for {@linkcode readChunks}.
+ */
+export async function* readText(
+  file: Deno.FsFile,
+  buffer: Buffer,
+  { text = DEFAULT_TEXT, signal }: Pick<ReadOptions, "text" | "signal">,
+): AsyncGenerator<Buffer | null> {
+  const chunks = readChunks(file, buffer, signal);
+  if (text.encoding !== "utf-8") {
+    for await (const part of decodeChunks(chunks, text.encoding)) yield "text" in part ? part.text : null;
+    return;
+  }
+  for await (const chunk of chunks) {
+    if (!isUtf8(chunk)) return yield null;
+    yield chunk;
   }
 }
 

@@ -7,8 +7,9 @@
  *
  * @module
  */
-import { Buffer, isUtf8 } from "node:buffer";
-import { CHUNK_BYTES, readChunks, type ReadOptions } from "./chunks.ts";
+import { Buffer } from "node:buffer";
+import { CHUNK_BYTES, type ReadOptions, readText } from "./chunks.ts";
+import { DEFAULT_TEXT, type TextForm } from "./form.ts";
 import type { KnownKeys } from "./key_bits.ts";
 import { BOM, CR, LF } from "./marks.ts";
 import { type CsvDialect, type CsvRow, isBlankLine, isBlankRow, type LineEnd, RowParser } from "./row.ts";
@@ -62,17 +63,23 @@ export async function splitCsv<Target extends SplitTarget>(
 async function splitRows<Target extends SplitTarget>(
   path: string,
   rows: RowSplitter<Target>,
-  { buffer, signal }: ReadOptions,
+  options: ReadOptions,
 ): Promise<SplitCsv<Target>> {
   using file = await Deno.open(path);
   let isEmpty = true;
-  // To its last byte, even if no further row is read: that a file is not UTF-8 comes before all other faults.
-  for await (const chunk of readChunks(file, buffer ?? Buffer.alloc(CHUNK_BYTES), signal)) {
-    if (!isUtf8(chunk)) return { fault: { reason: "not_utf8", detail: "it is not UTF-8 text" } };
+  // To its last byte, even if no further row is read: that a file is no text comes before all other faults.
+  for await (const chunk of readText(file, options.buffer ?? Buffer.alloc(CHUNK_BYTES), options)) {
+    if (chunk === null) return { fault: encodingFault(options.text ?? DEFAULT_TEXT) };
     rows.push(isEmpty && chunk.indexOf(BOM) === 0 ? chunk.subarray(BOM.length) : chunk);
     isEmpty = false;
   }
   return isEmpty ? { fault: { reason: "empty_file", detail: "it has no bytes" } } : rows.end();
+}
+
+function encodingFault({ encoding }: TextForm): FileFault {
+  return encoding === "utf-8"
+    ? { reason: "not_utf8", detail: "it is not UTF-8 text" }
+    : { reason: "bad_encoding", detail: `it is not ${encoding} text` };
 }
 
 /** Takes a file's bytes in chunks, and its rows from them. */
@@ -81,6 +88,9 @@ class RowSplitter<Target extends SplitTarget> {
   readonly #delimiter: number;
   readonly #quote: number;
   readonly #begin: BeginSplit<Target>;
+  readonly #text: TextForm;
+  /** Lines that are still to be skipped. */
+  #skipLines: number;
   #target: Target | null = null;
   /** The names of the header that was taken. */
   #header: HeaderNames | null = null;
@@ -100,8 +110,10 @@ class RowSplitter<Target extends SplitTarget> {
   /** The line of the row in front. */
   #line = 1;
 
-  constructor(dialect: CsvDialect, begin: BeginSplit<Target>) {
+  constructor({ text = DEFAULT_TEXT, ...dialect }: ReadOptions, begin: BeginSplit<Target>) {
     this.#dialect = dialect;
+    this.#text = text;
+    this.#skipLines = text.skipLines;
     this.#delimiter = dialect.delimiter.charCodeAt(0);
     this.#quote = dialect.quote.charCodeAt(0);
     this.#begin = begin;
@@ -113,8 +125,9 @@ class RowSplitter<Target extends SplitTarget> {
   }
 
   /** Takes the next bytes. */
-  push(chunk: Buffer): void {
+  push(bytes: Buffer): void {
     if (this.#fault !== null) return;
+    const chunk = this.#skipLines > 0 ? this.#withoutSkipped(bytes) : bytes;
     const left = this.#to - this.#from;
     const sizeBytes = left + chunk.length;
     const old = this.#window;
@@ -136,7 +149,19 @@ class RowSplitter<Target extends SplitTarget> {
     this.#takeRows(true);
     if (this.#fault !== null) return { fault: this.#fault };
     if (this.#target !== null) return { target: this.#target, repeatedHeaders: this.#repeatedHeaders };
-    return { fault: { reason: "empty_file", detail: "it has nothing but blank lines" } };
+    const { skipLines } = this.#text;
+    const where = skipLines > 0 ? ` after the ${skipLines} that its source skips` : "";
+    return { fault: { reason: "empty_file", detail: `it has nothing but blank lines${where}` } };
+  }
+
+  /** What follows the lines that are still to be skipped. */
+  #withoutSkipped(bytes: Buffer): Buffer {
+    let from = 0;
+    for (; this.#skipLines > 0; this.#skipLines--, this.#line++) {
+      from = bytes.indexOf(LF, from) + 1;
+      if (from === 0) return bytes.subarray(bytes.length);
+    }
+    return bytes.subarray(from);
   }
 
   #takeRows(atEnd: boolean): void {
@@ -188,6 +213,7 @@ class RowSplitter<Target extends SplitTarget> {
       if (parser === null && !content.includes(this.#quote)) {
         if (isBlankLine(content, this.#delimiter)) return this.#skipTo(next, line + 1);
         if (this.#target === null) {
+          if (this.#beginDeclared()) return true;
           return this.#takeHeader(content.toString("latin1").split(delimiter), next, line);
         }
         if (this.#header?.mayBegin(content[0])) {
@@ -201,7 +227,9 @@ class RowSplitter<Target extends SplitTarget> {
       const row = parser.push(content.toString("latin1"), end);
       if (row !== null) {
         if (isBlankRow(row.fields)) return this.#skipTo(next, line + 1);
-        if (this.#target === null) return this.#takeHeader(row.fields, next, line);
+        if (this.#target === null) {
+          return this.#beginDeclared() || this.#takeHeader(row.fields, next, line);
+        }
         if (!this.#skipHeader(row)) this.#target.doubtful.add(this.#line, row);
         return this.#skipTo(next, line + 1);
       }
@@ -224,12 +252,22 @@ class RowSplitter<Target extends SplitTarget> {
   }
 
   #takeHeader(fields: readonly string[], next: number, line: number): true {
-    const names = fields.map((field) => Buffer.from(field, "latin1").toString("utf8"));
+    this.#beginWith(fields.map((field) => Buffer.from(field, "latin1").toString("utf8")));
+    return this.#skipTo(next, line + 1);
+  }
+
+  /** Begins with the names that the source declares, if it does; the row in front is looked at again then. */
+  #beginDeclared(): boolean {
+    const { header } = this.#text;
+    if (header !== undefined) this.#beginWith(header);
+    return header !== undefined;
+  }
+
+  #beginWith(names: readonly string[]): void {
     const begun = this.#begin(names);
     this.#header = new HeaderNames(names, this.#dialect);
     if ("fault" in begun) this.#fault = begun.fault;
     else this.#target = begun;
-    return this.#skipTo(next, line + 1);
   }
 
   #skipTo(from: number, line: number): true {

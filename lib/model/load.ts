@@ -15,6 +15,7 @@ import { valuesOf } from "../config/document.ts";
 import { ConfigError, messageOf } from "../errors.ts";
 import { decodeUtf8 } from "../text.ts";
 import { checkFit, checkPrefixes, type ModelFault, moneyOf } from "./fit.ts";
+import { checkSources } from "./sources.ts";
 import type { Dataset, Mart, MartTable, Model } from "./model.ts";
 import { type GivenDataset, type GivenMart, type GivenModel, modelSchema } from "./schema.ts";
 
@@ -61,7 +62,11 @@ export async function loadModel({ config, document: configDocument }: LoadedConf
   const place = new Places(document, configDocument);
   place.refuse(checkFit(given));
   const model = await fillIn(given, config, document, place);
-  place.refuse([...override(model, config, place), ...checkPrefixes(model, config.prefixes)]);
+  place.refuse([
+    ...override(model, config, place),
+    ...checkPrefixes(model, config.prefixes),
+    ...checkSources(model, config),
+  ]);
   showIn(config, model);
   return { model, fault: (path, what) => place.fault(path, what) };
 }
@@ -157,6 +162,7 @@ function datasetOf(name: string, given: GivenDataset, model: GivenModel, config:
       lookups: Object.entries(given.lookups).map(([warning, lookup]) => ({ warning, ...lookup })),
       ...limits,
     },
+    sources: given.sources,
     money,
   };
 }

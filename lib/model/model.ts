@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { sourceSchema } from "../contract/form.ts";
 import { contractSchema } from "../contract/schema.ts";
 import type { ReportingTable } from "../database/records.ts";
 
@@ -29,6 +30,8 @@ const dataset = z.strictObject({
   accepted: text,
   /** What its files must hold. */
   contract: contractSchema,
+  /** Forms in which its files are delivered: the first whose pattern matches counts. */
+  sources: z.array(sourceSchema).default([]),
   /** The column that is added up; a decimal with 2 places. */
   money: text,
 });

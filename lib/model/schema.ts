@@ -10,11 +10,14 @@
 import { z } from "zod";
 import { parseColumnType } from "../column_type.ts";
 import { prefixSchema } from "../config/schema.ts";
+import { sourceSchema } from "../contract/form.ts";
 import { columnName, columnsSchema, rulesSchema } from "../contract/schema.ts";
 
 /** What a table, a dataset, a mart or a column may be called. */
 const name = columnName;
 const names = z.array(name);
+/** Sources of a dataset at most: each is looked for in every name, and checked by itself. */
+const MOST_SOURCES = 200;
 
 const dimension = z.strictObject({
   key: name.describe("The column that datasets point at; unique and not NULL."),
@@ -40,6 +43,9 @@ const dataset = z.strictObject({
     z.strictObject({ column: columnName, dimension: name, among: name }),
   ).default({}).describe(
     "Warnings by name: the column's value is not among the values of the dimension's column.",
+  ),
+  sources: z.array(sourceSchema).max(MOST_SOURCES).default([]).describe(
+    "Senders whose files are written otherwise: the first that matches a file counts, none means the defaults.",
   ),
   money: columnName.describe("The decimal with 2 places that audits, verify and reports add up."),
 });

@@ -43,6 +43,8 @@ export type LeftOutReason =
   | "object_changed"
   /** The header of the archived file cannot be read. */
   | "unreadable_header"
+  /** The name that it would get is one of another source. */
+  | "other_source"
   /** The model does not have its dataset any more. */
   | "unknown_dataset"
   | Exclude<ObjectReason, "changed" | "vanished">;

@@ -6,19 +6,21 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { BeginContext } from "../run/context.ts";
-import { readHeader } from "../csv/header.ts";
-import { BOM } from "../csv/marks.ts";
+import { encoderOf } from "../csv/encoding.ts";
 import { type Database, LINES_PAGE } from "../database/database.ts";
 import type { RejectedFile } from "../database/records.ts";
 import { writeAll } from "../bytes.ts";
 import { wrapSystemError } from "../errors.ts";
 import { gunzip, GzipError } from "../gzip.ts";
+import { settingsOf, sourceFinder } from "../run/forms.ts";
 import { classifyName } from "../run/landing.ts";
+import { firstText, lineOf, readFileHead } from "./head.ts";
 import { LineSet } from "./line_set.ts";
+import type { CheckSettings } from "../contract/schema.ts";
 import { readRejects } from "../contract/reject_reader.ts";
 import { findArchived, LeftOutError, readArchived, type ReplayOrder } from "./plan.ts";
 
@@ -50,15 +52,17 @@ export async function composeRows(
   context: BeginContext,
 ): Promise<ComposedRows> {
   const { database, runFolder, signal } = context;
-  const header = await fetchHeader(file, context);
+  const settings = settingsOfFile(file, context);
+  const head = await fetchHead(file, settings, context);
+  const encode = encoderOf(settings.form?.encoding ?? "utf-8");
   const known = await knownLines(database, file);
   const rejects = readRejects(await readArchived(rejectsKey, context));
   const content = join("replay", `${number}.csv`), linesFile = join(runFolder, "replay", `${number}.lines`);
   let rowCount = 0, repeatedCount = 0, readCount = 0;
   try {
-    await using rows = await TextWriter.create(join(runFolder, content));
-    await using lines = await TextWriter.create(linesFile);
-    await rows.write(lineOf(header));
+    await using rows = await TextWriter.create(join(runFolder, content), encode);
+    await using lines = await TextWriter.create(linesFile, encoderOf("utf-8"));
+    await rows.write(head);
     for await (const reject of rejects) {
       signal.throwIfAborted();
       readCount++;
@@ -68,7 +72,8 @@ export async function composeRows(
         continue;
       }
       rowCount++;
-      await rows.write(lineOf(reject.raw));
+      const line = lineOf(reject.raw);
+      await rows.write(head === "" && rowCount === 1 ? firstText(line) : line);
       await lines.write(`${number}\t${reject.line}\n`);
     }
     if (readCount !== file.rowsRejected) {
@@ -85,22 +90,28 @@ export async function composeRows(
   }
 }
 
-/** The header of the archived source file, which is not read any further. */
-async function fetchHeader({ key, destination }: RejectedFile, context: BeginContext): Promise<string> {
-  const { config } = context;
+/** How the source file is written, by its name: as the model says it now. */
+function settingsOfFile({ key, dataset }: RejectedFile, { model, config }: BeginContext): CheckSettings {
+  const found = model.datasets[dataset];
+  if (!found) throw new RangeError(`there is no dataset ${dataset}`);
+  return settingsOf(found, config.csv, sourceFinder(found)(key));
+}
+
+/** What stands above the rows of the archived source file, which is not read any further. */
+async function fetchHead(
+  { key, destination }: RejectedFile,
+  settings: CheckSettings,
+  context: BeginContext,
+): Promise<string> {
   const { etag: ifMatch, sizeBytes } = await findArchived(destination, context);
   const bytes = await context.store.get(destination, { ifMatch });
   const isGzip = classifyName(key) === "gzip";
-  const header = await readHeader(isGzip ? gunzip(bytes, sizeBytes) : bytes, config.csv).catch((error) => {
+  const head = await readFileHead(isGzip ? gunzip(bytes, sizeBytes) : bytes, settings).catch((error) => {
     if (!(error instanceof GzipError)) throw error;
     throw new LeftOutError("object_changed", `${destination} is not a whole gzip file`, { cause: error });
   });
-  if (header === null) {
-    throw new LeftOutError("unreadable_header", `${destination} has no header that can be read`);
-  }
-  // Without its BOM, unless the text itself begins with one, which would be taken for it.
-  const isBom = header.subarray(0, BOM.length).equals(BOM);
-  return `${isBom ? BOM : ""}${header}`;
+  if (head !== null) return head;
+  throw new LeftOutError("unreadable_header", `${destination} has no header that can be read`);
 }
 
 /** The lines of a file that were put back before. */
@@ -116,23 +127,23 @@ async function knownLines(database: Database, file: RejectedFile): Promise<LineS
   return known;
 }
 
-/** A row with a line end; if it ends in a CR, an LF alone would take that along. */
-function lineOf(row: string): string {
-  return row.endsWith("\r") ? `${row}\r\n` : `${row}\n`;
-}
+/** Gives a text's bytes, `null` if it has none. */
+type Encode = (text: string) => Buffer | null;
 
 /** Writes a local file, a little at a time. */
 class TextWriter implements AsyncDisposable {
   readonly #file: Deno.FsFile;
   readonly #hash = createHash("sha256");
+  readonly #encode: Encode;
   #pending = "";
 
-  private constructor(file: Deno.FsFile) {
+  private constructor(file: Deno.FsFile, encode: Encode) {
     this.#file = file;
+    this.#encode = encode;
   }
 
-  static async create(path: string): Promise<TextWriter> {
-    return new TextWriter(await Deno.open(path, { write: true, create: true, truncate: true }));
+  static async create(path: string, encode: Encode): Promise<TextWriter> {
+    return new TextWriter(await Deno.open(path, { write: true, create: true, truncate: true }), encode);
   }
 
   async write(text: string): Promise<void> {
@@ -141,7 +152,13 @@ class TextWriter implements AsyncDisposable {
   }
 
   async flush(): Promise<void> {
-    const bytes = Buffer.from(this.#pending);
+    const bytes = this.#encode(this.#pending);
+    if (bytes === null) {
+      throw new LeftOutError(
+        "object_changed",
+        "the CSV of its rejected rows has characters that its encoding lacks",
+      );
+    }
     this.#pending = "";
     this.#hash.update(bytes);
     await writeAll(this.#file, bytes);

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { BeginContext } from "../run/context.ts";
 import type { MoveOrder, Replayed } from "../database/records.ts";
 import { wrapSystemError } from "../errors.ts";
+import { sourceFinder } from "../run/forms.ts";
 import { replayKeys } from "../run/destination.ts";
 import { type StagedObject, stageObjects } from "../run/staging.ts";
 import type { Lease } from "../run/lease.ts";
@@ -60,10 +61,31 @@ export async function prepareParts(
   const all = found.flatMap(({ prepared }) => prepared);
   const sources = all.map(({ part, order }) => ({ ...part, dataset: order.file.dataset }));
   const keys = replayKeys(sources, runId, model.datasets);
-  return {
-    prepared: all.map((one, i) => ({ ...one, part: { ...one.part, destination: keys[i] ?? "" } })),
-    leftOut: found.flatMap(({ leftOut }) => leftOut),
-  };
+  const named = all.map((one, i) => ({ ...one, part: { ...one.part, destination: keys[i] ?? "" } }));
+  const { kept, misread } = withoutMisread(named, model);
+  return { prepared: kept, leftOut: [...found.flatMap(({ leftOut }) => leftOut), ...misread] };
+}
+
+/**
+ * Leaves out what would be read by another source under the name that it gets: a name that is too long, or taken, is
+ * shortened, and no pattern need match it then.
+ */
+function withoutMisread(
+  prepared: readonly Prepared[],
+  { datasets }: BeginContext["model"],
+): { kept: Prepared[]; misread: LeftOut[] } {
+  const finders = new Map(Object.entries(datasets).map(([name, dataset]) => [name, sourceFinder(dataset)]));
+  const kept: Prepared[] = [], misread: LeftOut[] = [];
+  for (const one of prepared) {
+    const { order: { file }, part: { destination, ...part } } = one;
+    const sourceOf = finders.get(file.dataset);
+    if (sourceOf?.(destination) === sourceOf?.(file.key)) kept.push(one);
+    else {
+      const detail = `as ${destination} it would be read by another source of the model; deliver it by hand`;
+      misread.push({ ...part, reason: "other_source", detail });
+    }
+  }
+  return { kept, misread };
 }
 
 /** Puts everything under the run's staging prefix; gives the moves to the landing prefixes. */

@@ -151,6 +151,16 @@ function originOf({ runId, key, kind }: ReplaySource, landing: string): { runId:
   return { runId: firstRun, name: kind === "rows" && classifyName(name) !== "csv" ? `${name}.csv` : name };
 }
 
+/**
+ * The name below the landing prefix under which something was delivered first, if a replay has put it back under this one.
+ * A file of rows of an archive has got an ending more.
+ */
+export function deliveredName(name: string): string {
+  const [replayed = ""] = REPLAYED_NAME.exec(name) ?? [];
+  const first = name.slice(replayed.length);
+  return replayed !== "" && /\.csv\.gz\.csv$/i.test(first) ? first.slice(0, -".csv".length) : first;
+}
+
 /** The key of each name: prefix, name and suffix if that can be, else one with a hash. */
 function assignKeys(prefix: string, names: readonly string[], suffix: string): Map<string, string> {
   const folders = new Set(names.flatMap(foldersOf));

@@ -76,7 +76,10 @@ async function judge(
     ["7", String(i), `raw ${i}`, String(i), ...fields].map(escape).join("\x1f")
   );
   await engine.nameValues("lines", { "@text": "VARCHAR" }, lines.map((text) => ({ "@text": text })));
-  await engine.nameQuery("judged", judgedSql('SELECT "@text" FROM lines', bound, contract, ","));
+  await engine.nameQuery(
+    "judged",
+    judgedSql('SELECT "@text" FROM lines', bound, contract, { delimiter: "," }),
+  );
   const accepted = await acceptedByRow(engine, acceptedRowsSql("judged", bound), contract);
   const verdicts = new Map<number, Verdict>([...accepted].map(([row, accepted]) => [row, { accepted }]));
   for (const reject of await engine.query(rejectsSql("judged"))) {

@@ -11,6 +11,8 @@ import { join } from "node:path";
 import { CHUNK_BYTES } from "../../lib/csv/chunks.ts";
 import { NO_DELIMITER } from "../../lib/csv/marks.ts";
 import { unescapeSql } from "../../lib/csv/normalised.ts";
+import { encoderOf } from "../../lib/csv/encoding.ts";
+import { DEFAULT_TEXT, type TextForm } from "../../lib/csv/form.ts";
 import type { CsvDialect } from "../../lib/csv/row.ts";
 import { RowWriter } from "../../lib/csv/row_writer.ts";
 import { areExact } from "../../lib/csv/scan.ts";
@@ -49,6 +51,7 @@ interface Split {
 type Options = Partial<CsvDialect> & {
   readonly table?: SpellingTable | null;
   readonly keys?: readonly (KnownKeys | null)[];
+  readonly text?: TextForm;
 };
 type SplitAll = (contents: readonly (string | Uint8Array)[], options?: Options) => Promise<Split[]>;
 
@@ -511,6 +514,113 @@ Deno.test("splitCsv() takes a character for whole, wherever the boundary of two 
       for (const { rows } of await split(contents)) {
         assert.deepEqual(rows.slice(-2).map(([, raw]) => raw), [character, "1"]);
       }
+    }
+  });
+});
+
+/** Files of a declared text form: the form, the text, the header, and the rows. */
+const FORMS: readonly (readonly [string, Partial<TextForm>, string, readonly string[], Row[]])[] = [
+  ["title lines", { skipLines: 2 }, 'Sales\r\nof "May\n\nh\n1\n', ["h"], [[5, "1", ["1"]]]],
+  [
+    "skipped lines are lines, whatever their quotes say",
+    { skipLines: 2 },
+    '"a\nb"\nh,i\n"x\ny",2\n3,4\n',
+    ["h", "i"],
+    [[4, '"x\ny",2', ["x\ny", "2"]], [6, "3,4", ["3", "4"]]],
+  ],
+  ["skipped lines that are empty", { skipLines: 3 }, "\n\r\n\nh\n1\n", ["h"], [[5, "1", ["1"]]]],
+  ["no header", { header: ["a", "b"] }, "1,2\n3,4", ["a", "b"], [
+    [1, "1,2", ["1", "2"]],
+    [2, "3,4", ["3", "4"]],
+  ]],
+  [
+    "no header, blank lines and quotes in front",
+    { header: ["a", "b"] },
+    '\n,\n"1\n",2\n',
+    ["a", "b"],
+    [[3, '"1\n",2', ["1\n", "2"]]],
+  ],
+  ["its own header below the declared one", { header: ["a", "b"] }, "A,b\n1,2\n", ["a", "b"], [
+    [2, "1,2", ["1", "2"]],
+  ]],
+  [
+    "a header in other words, skipped",
+    { skipLines: 1, header: ["a", "b"] },
+    "x;y\n1,2\n",
+    ["a", "b"],
+    [[2, "1,2", ["1", "2"]]],
+  ],
+];
+
+Deno.test("splitCsv() skips lines and takes a declared header, in every encoding", async (test) => {
+  await withSplit(async (split) => {
+    for (const [what, form, text, header, rows] of FORMS) {
+      for (const encoding of ["utf-8", "utf-16le", "utf-16be", "windows-1252", "iso-8859-15"] as const) {
+        await test.step(`${what}, ${encoding}`, async () => {
+          const marks = encoding.startsWith("utf-") ? ["", BOM] : [""];
+          const contents = marks.map((mark) => encoderOf(encoding)(mark + text) ?? "");
+          for (const found of await split(contents, { text: { ...DEFAULT_TEXT, ...form, encoding } })) {
+            assert.deepEqual(found, { result: allDoubtful(rows.length), header, rows });
+          }
+        });
+      }
+    }
+  });
+});
+
+Deno.test("splitCsv() gives the same rows in any encoding, over many chunks", async () => {
+  const lines = Array.from({ length: 90_000 }, (_, i) => `${i},€ ${"ä".repeat(i % 13)}`);
+  const text = `t\nh,i\n${lines.join("\r\n")}`;
+  const rows = lines.map((line, i): Row => [i + 3, line, line.split(",")]);
+  await withSplit(async (split) => {
+    for (const encoding of ["utf-16le", "utf-16be", "windows-1252"] as const) {
+      const [found] = await split([encoderOf(encoding)(text) ?? ""], { text: { encoding, skipLines: 1 } });
+      assert.deepEqual(found, { result: allDoubtful(rows.length), header: ["h", "i"], rows });
+    }
+  });
+});
+
+Deno.test("splitCsv() refuses what is none of the declared encoding, and what has nothing behind its lines", async () => {
+  const fault = (reason: "bad_encoding" | "empty_file", detail: string) => ({
+    result: { fault: { reason, detail } },
+    rows: [],
+  });
+  const none = "it has nothing but blank lines";
+  const cases: readonly (readonly [Partial<TextForm>, string | Uint8Array, ReturnType<typeof fault>])[] = [
+    [{ encoding: "utf-16le" }, "h\n1\n\n", fault("bad_encoding", "it is not utf-16le text")],
+    [
+      { encoding: "utf-16be" },
+      Buffer.from("0068000ad8000031", "hex"),
+      fault(
+        "bad_encoding",
+        "it is not utf-16be text",
+      ),
+    ],
+    [
+      { encoding: "windows-1252" },
+      Buffer.from("h\n1\n\x81", "latin1"),
+      fault(
+        "bad_encoding",
+        "it is not windows-1252 text",
+      ),
+    ],
+    [
+      { encoding: "iso-8859-1" },
+      Buffer.from("h\n1\n\x80", "latin1"),
+      fault(
+        "bad_encoding",
+        "it is not iso-8859-1 text",
+      ),
+    ],
+    [{ skipLines: 2 }, "a\nb\n\n", fault("empty_file", `${none} after the 2 that its source skips`)],
+    [{ skipLines: 3 }, "a\nb", fault("empty_file", `${none} after the 3 that its source skips`)],
+    [{ header: ["h"] }, "\n\n", fault("empty_file", none)],
+    [{ header: ["h"] }, "", fault("empty_file", "it has no bytes")],
+  ];
+  await withSplit(async (split) => {
+    for (const [form, content, expected] of cases) {
+      const [found] = await split([content], { text: { ...DEFAULT_TEXT, ...form } });
+      assert.deepEqual({ result: found?.result, rows: found?.rows }, expected);
     }
   });
 });

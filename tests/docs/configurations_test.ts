@@ -33,8 +33,8 @@ async function readConfigurations(): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const { path, blocks } of await readPages()) {
     for (const { line, language, text } of blocks) {
-      // A mart of a model is run by model_test.ts.
-      if (!language.startsWith("jsonc") || language === "jsonc mart") continue;
+      // Parts of a model are for model_test.ts.
+      if (!language.startsWith("jsonc") || / (mart|sources)$/.test(language)) continue;
       assert.equal(
         language,
         "jsonc",

@@ -6,6 +6,7 @@
 import { applyEdits, modify, parse } from "jsonc-parser";
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { sourceSchema } from "../../lib/contract/form.ts";
 import { runDemo, runDemoAgain } from "../support/demo.ts";
 import { type Page, readPages } from "../support/pages.ts";
 import { runTask } from "../support/task.ts";
@@ -50,4 +51,10 @@ Deno.test("the model page leads to a mart of one's own, when its steps are follo
     ["3", "coffee", "7.95", "1"],
     ["4", "sugar", "Sample", "12.00", "10"],
   ]);
+});
+
+Deno.test("the model page's sources are such as a model may have", async () => {
+  const page = (await readPages()).find(({ path }) => path === "docs/model.md");
+  const { sources } = parse(`{ ${blockOf(page, "jsonc sources")} }`) as { sources: unknown[] };
+  for (const source of sources) sourceSchema.parse(source);
 });

@@ -7,12 +7,14 @@
  * @module
  */
 import { parse } from "csv-parse/sync";
+import { parse as parseJsonc } from "jsonc-parser";
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
 import { select, sqlText, withDuckdb } from "../support/duckdb.ts";
 import type { Row } from "../support/rows.ts";
-import { runTask, type TaskResult } from "../support/task.ts";
+import type { SourceEntry } from "./sender.ts";
+import { REPOSITORY, runTask, type TaskResult } from "../support/task.ts";
 import { createWorkspace, type Workspace } from "../support/workspace.ts";
 import { createDimensions } from "./dimensions.ts";
 
@@ -20,6 +22,8 @@ import { createDimensions } from "./dimensions.ts";
 export interface Settings {
   readonly contract?: Readonly<Record<string, unknown>>;
   readonly csv?: Readonly<Record<string, unknown>>;
+  /** Of the dataset sales, in the model; none if they are left out. */
+  readonly sources?: readonly SourceEntry[];
 }
 
 /** A rejected row. */
@@ -96,7 +100,13 @@ async function openDelivery(
   files: ReadonlyMap<string, Uint8Array>,
   settings: Settings,
 ): Promise<Workspace> {
-  const workspace = await createWorkspace({ ...settings, resources: { memoryLimit: "2GiB", threads: 2 } });
+  const { sources, ...others } = settings;
+  const workspace = await createWorkspace({
+    ...others,
+    ...sources ? { model: "model.jsonc" } : {},
+    resources: { memoryLimit: "2GiB", threads: 2 },
+  });
+  if (sources) await Deno.writeTextFile(join(workspace.folder, "model.jsonc"), await modelWith(sources));
   await createDimensions(workspace.database);
   for (const [name, bytes] of files) {
     const target = join(workspace.store, LANDING + name);
@@ -105,6 +115,15 @@ async function openDelivery(
     await Deno.utime(target, DELIVERED, DELIVERED);
   }
   return workspace;
+}
+
+/** The shipped model with sources of sales. */
+async function modelWith(sources: readonly SourceEntry[]): Promise<string> {
+  const folder = join(REPOSITORY, "config");
+  const model = parseJsonc(await Deno.readTextFile(join(folder, "model.jsonc")));
+  model.datasets.sales.sources = sources;
+  for (const mart of Object.values<{ sql: string }>(model.marts)) mart.sql = join(folder, mart.sql);
+  return JSON.stringify(model);
 }
 
 async function pass(running: Promise<TaskResult>): Promise<void> {

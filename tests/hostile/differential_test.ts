@@ -17,6 +17,7 @@ const OUTCOMES = [
   "bad_gzip",
   "too_large",
   "not_utf8",
+  "bad_encoding",
   "too_many_columns",
   "duplicate_column",
   "missing_columns",

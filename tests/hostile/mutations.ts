@@ -229,7 +229,7 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     what: "all bytes are UTF-8",
-    file: "lib/csv/split.ts",
+    file: "lib/csv/chunks.ts",
     search: "if (!isUtf8(chunk)) return",
     replacement: "if (chunk.length < 0) return",
   },
@@ -398,6 +398,68 @@ const MUTATIONS: readonly Mutation[] = [
     file: "lib/run/landing.ts",
     search: "test(lower)) return",
     replacement: "test(name)) return",
+  },
+  // Forms of senders.
+  {
+    what: "a sender's dates may be of the default form too",
+    file: "lib/contract/spelled.ts",
+    search: "THEN ${isDate ? dateSql(trimmed, form) : numberSql(trimmed, type, form)} END`",
+    replacement:
+      "THEN ${isDate ? dateSql(trimmed, form) : numberSql(trimmed, type, form)} ELSE ${trimmed} END`",
+  },
+  {
+    what: "a sender's month is the day",
+    file: "lib/contract/spelled.ts",
+    search: "${1 + parts.indexOf(name)})`",
+    replacement: "${1 + parts.indexOf(name === 'Y' ? name : name === 'm' ? 'd' : 'm')})`",
+  },
+  {
+    what: "a sender's thousands are in groups of any size",
+    file: "lib/contract/spelled.ts",
+    search: "(${between}[0-9]{3})+)`",
+    replacement: "(${between}[0-9]+)+)`",
+  },
+  {
+    what: "a sender's first group may begin with 0",
+    file: "lib/contract/spelled.ts",
+    search: "|[1-9][0-9]{0,2}(",
+    replacement: "|[0-9]{1,3}(",
+  },
+  {
+    what: "a sender's decimal point is one beside the comma",
+    file: "lib/contract/spelled.ts",
+    search: 'const mark = decimalComma ? "," : "[.]";',
+    replacement: 'const mark = decimalComma ? "[,.]" : "[.]";',
+  },
+  {
+    what: "a sender's skipped lines do not count",
+    file: "lib/csv/split.ts",
+    search: "this.#skipLines--, this.#line++)",
+    replacement: "this.#skipLines--)",
+  },
+  {
+    what: "a sender's first row is the header although one is declared",
+    file: "lib/csv/split.ts",
+    search: "return this.#beginDeclared() || this.#takeHeader(",
+    replacement: "return this.#takeHeader(",
+  },
+  {
+    what: "a sender's undefined bytes are control characters",
+    file: "lib/csv/encoding.ts",
+    search: 'if (encoding !== "windows-1252") return byte >= 0x80',
+    replacement: 'if (encoding !== "windows-1252") return byte >= 0xff',
+  },
+  {
+    what: "a sender's last pattern counts",
+    file: "lib/run/forms.ts",
+    search: "return all.find(",
+    replacement: "return all.findLast(",
+  },
+  {
+    what: "a sender's names are compared with case",
+    file: "lib/contract/form.ts",
+    search: "names.get(headerName(name)) ??",
+    replacement: "names.get(name) ??",
   },
 ];
 

@@ -11,6 +11,8 @@ import { CORE_COLUMNS } from "../testdata/hostile/spelling.ts";
 import type { Settings } from "./delivery.ts";
 import { Dice } from "./dice.ts";
 import { randomValue } from "./random_values.ts";
+import { fits } from "./reference_form.ts";
+import { encodeFor, randomSources, type SourceEntry, spellFor, titleLines } from "./sender.ts";
 import type { Delivered } from "./reference.ts";
 
 /** How a file is delivered: as it is, compressed in one of the ways that are whole, or broken. */
@@ -70,25 +72,40 @@ const SETTINGS: readonly Settings[] = [
 /** Column orders that the files of one run share, so that many are read together. */
 const LAYOUTS_PER_RUN = 3;
 const MOST_ROWS = 14;
+/** How many runs have sources. */
+const SOURCES_SHARE = 0.8;
+/** Folders of senders. */
+const SENDERS = ["s0/", "s0/", "s1/", "s1/y/", "S2/", "s2/y/"];
 
 /** The delivery of a run; `number` counts the runs of a seed from 0. */
 export function randomDelivery(seed: number, number: number, fileCount: number): RandomDelivery {
   const dice = new Dice(seed * 1_000_003 + number);
-  const settings = settingsOf(number, dice);
-  const columns = (settings.contract?.columns ?? CORE_COLUMNS) as Columns;
+  const plain = settingsOf(number, dice);
+  const columns = (plain.contract?.columns ?? CORE_COLUMNS) as Columns;
+  const settings: Settings = dice.chance(SOURCES_SHARE)
+    ? { ...plain, sources: randomSources(dice, columns, DIALECTS) }
+    : plain;
   const layouts = Array.from({ length: LAYOUTS_PER_RUN }, (_, i) => randomLayout(dice, columns, i));
   const files = new Map<string, RandomFile>();
   for (let i = 0; i < fileCount; i++) {
     const earlier = [...files.values()];
+    const folder = dice.pick(["", "a/", "b c/", "ä/", ...settings.sources ? SENDERS : []]);
+    const stem = `${folder}${settings.sources && dice.chance(0.1) ? "x" : ""}${i}`;
+    const source = sourceFor(`${stem}.csv`, settings, dice);
     const pieces = earlier.length > 0 && dice.chance(0.02)
       ? dice.pick(earlier).pieces
-      : new FileWriter(dice, settings, columns).write(dice.pick(layouts));
+      : new FileWriter(dice, settings, columns, source).write(dice.pick(layouts));
     const packaging = dice.chance(0.85) ? "plain" : dice.pick(packagings(pieces, settings));
     const ending = packaging === "plain" ? ".csv" : ".csv.gz";
-    const folder = dice.pick(["", "a/", "b c/", "ä/"]);
-    files.set(`${folder}${i}${dice.chance(0.1) ? ending.toUpperCase() : ending}`, { pieces, packaging });
+    files.set(`${stem}${dice.chance(0.1) ? ending.toUpperCase() : ending}`, { pieces, packaging });
   }
   return { settings, files };
+}
+
+/** How a file is written: nearly always as the source says that it is of. */
+function sourceFor(name: string, { sources = [] }: Settings, dice: Dice): Partial<SourceEntry> {
+  if (dice.chance(0.04)) return dice.pick([{}, ...sources]);
+  return sources.find(({ match }) => fits(name, match)) ?? {};
 }
 
 function settingsOf(number: number, dice: Dice): Settings {
@@ -152,16 +169,20 @@ class FileWriter {
   readonly #quote: string;
   readonly #limits: { readonly maxRowBytes: number; readonly maxColumns: number };
 
-  constructor(dice: Dice, { csv }: Settings, columns: Columns) {
+  readonly #source: Partial<SourceEntry>;
+
+  constructor(dice: Dice, { csv }: Settings, columns: Columns, source: Partial<SourceEntry>) {
     this.#dice = dice;
     this.#columns = columns;
-    this.#delimiter = String(csv?.delimiter ?? ",");
-    this.#quote = String(csv?.quote ?? '"');
+    this.#source = source;
+    this.#delimiter = String(source.delimiter ?? csv?.delimiter ?? ",");
+    this.#quote = String(source.quote ?? csv?.quote ?? '"');
     this.#limits = { maxRowBytes: Number(csv?.maxRowBytes ?? 0), maxColumns: Number(csv?.maxColumns ?? 0) };
   }
 
-  write(layout: readonly string[]): Uint8Array[] {
+  write(given: readonly string[]): Uint8Array[] {
     const dice = this.#dice;
+    const layout = this.#source.header ?? given;
     const quoting = dice.pick(["regular", "regular", "regular", "needed", "random", "all"] as const);
     const style: Style = {
       quoting,
@@ -170,11 +191,13 @@ class FileWriter {
         : dice.pick([["\n"], ["\r\n"], ["\n", "\r\n"], ["\n", "\r\n", "\n\n", "\n\r\n"]]),
       faultShare: dice.pick([0, 0.05, 0.2, 0.7]),
     };
-    const header = this.#faultyHeader(layout);
+    const isBare = this.#source.header !== undefined;
+    const header = isBare ? layout : this.#faultyHeader(layout);
     const pieces = [
       dice.chance(0.15) ? "\ufeff" : "",
+      titleLines(dice, this.#source),
       quoting !== "regular" && dice.chance(0.1) ? dice.pick(["\n", "\r\n", "\n\n\r\n"]) : "",
-      this.#printHeader(header, style) + dice.pick(style.lineEnds),
+      isBare && !dice.chance(0.05) ? "" : this.#printHeader(header, style) + dice.pick(style.lineEnds),
     ];
     const rowCount = dice.chance(0.05) ? 0 : dice.between(1, MOST_ROWS);
     for (let i = 0; i < rowCount; i++) {
@@ -183,7 +206,7 @@ class FileWriter {
     if (dice.chance(0.3)) pieces.push(String(pieces.pop()).replace(/(\r?\n)+$/, ""));
     if (dice.chance(0.02)) pieces.length = dice.between(0, 2);
     if (dice.chance(0.02)) pieces.push(`${this.#quote}${pieces.at(-1)}`.replace(/\r?\n$/, ""));
-    return this.#damage(pieces.map((piece) => Buffer.from(piece)));
+    return this.#damage(pieces.map((piece) => encodeFor(piece, this.#source)));
   }
 
   /** The layout, now and then with a fault of the whole header. */
@@ -202,12 +225,21 @@ class FileWriter {
 
   #printHeader(header: readonly string[], { quoting }: Style): string {
     const dice = this.#dice;
-    return header.map((name) => {
+    return header.map((column) => {
+      const name = this.#nameOf(column);
       let text = dice.chance(0.15) ? name.toUpperCase() : name;
       if (dice.chance(0.1)) text = dice.pick([` ${text}`, `${text} `, ` ${text}  `]);
       const quoted = quoting === "all" || (quoting !== "regular" && dice.chance(0.1));
       return quoted ? this.#quoteField(text) : text;
     }).join(this.#delimiter);
+  }
+
+  /** What the sender calls a column, nearly always. */
+  #nameOf(column: string): string {
+    const names = Object.entries(this.#source.rename ?? {}).flatMap(([from, to]) =>
+      to === column ? [from] : []
+    );
+    return names.length === 0 || this.#dice.chance(0.03) ? column : this.#dice.pick(names);
   }
 
   /** A row, or some that go together. */
@@ -276,7 +308,8 @@ class FileWriter {
   }
 
   #value(name: string, goodShare: number): string {
-    return randomValue(this.#dice, { name, type: this.#columns[name], goodShare });
+    const type = this.#columns[name];
+    return spellFor(this.#dice, randomValue(this.#dice, { name, type, goodShare }), type, this.#source);
   }
 
   /** Now and then damages bytes, wherever they are. */

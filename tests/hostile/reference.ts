@@ -9,7 +9,9 @@ import { isDeepStrictEqual } from "node:util";
 import type { Settings } from "./delivery.ts";
 import { DIMENSION_KEYS } from "./dimensions.ts";
 import { type Expectation, type Fault, isTooMany, type OpenRow, type Sale } from "./expectation.ts";
+import { decodeText, fits, readDate, readNumber } from "./reference_form.ts";
 import { type Dialect, type ReadRow, readRows } from "./reference_reader.ts";
+import type { SourceEntry } from "./sender.ts";
 
 /** A file as delivered. */
 export interface Delivered {
@@ -95,7 +97,8 @@ export function judgeDelivery(
       continue;
     }
     const text = Buffer.from(content).toString("latin1");
-    const found = taken.get(text) ?? judgeContent(content, settings);
+    const source = settings.sources?.find(({ match }) => fits(name, match)) ?? null;
+    const found = taken.get(text) ?? judgeContent(content, settings, source);
     expected.set(name, found);
     const twin = found.status === "read" ? twinOf(found) : null;
     if (twin) taken.set(text, twin);
@@ -119,31 +122,54 @@ function twinOf({ sales, faults, open, limits }: Extract<Expectation, { status: 
 
 type Judgement = Exclude<Expectation, null>;
 
-/** What must become of a file with this content. */
-export function judgeContent(content: Uint8Array, settings: Settings): Judgement {
-  const csv = { ...DEFAULT_CSV, ...settings.csv };
+/** How a file is written that no source is for. */
+const DEFAULT_SOURCE: SourceEntry = { match: "" };
+
+/** What must become of a file with this content, of a source or of none. */
+export function judgeContent(
+  content: Uint8Array,
+  settings: Settings,
+  source: SourceEntry | null = null,
+): Judgement {
+  const { encoding = "utf-8", skipLines = 0, header: declared, ...form } = source ?? DEFAULT_SOURCE;
+  const { delimiter, quote } = form;
+  const csv = {
+    ...DEFAULT_CSV,
+    ...settings.csv,
+    ...delimiter === undefined ? {} : { delimiter },
+    ...quote === undefined ? {} : { quote },
+  };
   const contract: Contract = { ...DEFAULT_CONTRACT, ...settings.contract };
   const reject = (reason: string) => ({ status: "rejected", reason }) as const;
-  const text = Buffer.from(content).toString("latin1");
-  if (/^(\xef\xbb\xbf)?(\r?\n)*$/.test(text)) return reject("empty_file");
+  if (content.length === 0) return reject("empty_file");
   if (content.length > csv.maxFileBytes) return reject("too_large");
-  if (!isUtf8(content)) return reject("not_utf8");
-  const { rows: [header, ...rows], malformedLine } = readRows(text, csv);
+  const decoded = decodeText(content, encoding);
+  if (decoded === null) return reject(encoding === "utf-8" ? "not_utf8" : "bad_encoding");
+  const text = Buffer.from(decoded).toString("latin1");
+  const { rows: all, malformedLine } = readRows(text, csv, skipLines);
+  const [header] = all, rows = declared === undefined ? all.slice(1) : all;
   const malformed = malformedLine === null
     ? null
     : { status: "rejected", reason: "malformed_csv", line: malformedLine } as const;
   if (header === undefined) return malformed ?? reject("empty_file");
-  if (header.isOpen) return { status: "open" };
-  const names = header.fields.map((name) => trimBlanks(decode(name)).toLowerCase());
+  if (declared === undefined && header.isOpen) return { status: "open" };
+  const given = (declared ?? header.fields.map(decode)).map((name) => trimBlanks(name).toLowerCase());
+  const names = given.map((name) => renamed(name, form).toLowerCase());
   if (names.length > csv.maxColumns) return reject("too_many_columns");
   const repeated = new Set(names.filter((name, i) => name !== "" && names.indexOf(name) < i));
   if (repeated.size > 0) return { ...reject("duplicate_column"), columns: [...repeated] };
   const missing = Object.keys(contract.columns).filter((column) => !names.includes(column.toLowerCase()));
   if (missing.length > 0) return { ...reject("missing_columns"), columns: missing };
-  const { sales, second } = withoutHeaders(rows, names, csv);
+  const { sales, second } = withoutHeaders(rows, given, csv);
   if (second !== null) return { status: "rejected", reason: "malformed_csv", line: second };
   return malformed ??
-    { ...judgeRows(sales, names, contract), repeatedHeaders: rows.length - sales.length };
+    { ...judgeRows(sales, names, contract, form), repeatedHeaders: rows.length - sales.length };
+}
+
+/** What the contract calls a column that a sender calls so. */
+function renamed(name: string, { rename = {} }: Partial<SourceEntry>): string {
+  const found = Object.entries(rename).find(([from]) => trimBlanks(from).toLowerCase() === name);
+  return found?.[1] ?? name;
 }
 
 /** The rows that are not the header again; or the line at which its names come again in another order. */
@@ -173,11 +199,12 @@ function judgeRows(
   rows: readonly ReadRow[],
   names: readonly string[],
   contract: Contract,
+  form: Partial<SourceEntry>,
 ): Omit<Extract<Judgement, { status: "read" }>, "repeatedHeaders"> {
   const sales: Sale[] = [], faults: Fault[] = [], open: OpenRow[] = [];
   for (const { line, raw: rawBytes, fields, isOpen } of rows) {
     const raw = decode(rawBytes);
-    const found = judgeRow(fields.map(decode), names, contract);
+    const found = judgeRow(fields.map(decode), names, contract, form);
     if (isOpen) open.push({ line, raw });
     else if ("values" in found) sales.push(found);
     else faults.push({ line, raw, ...found });
@@ -190,6 +217,7 @@ function judgeRow(
   fields: readonly string[],
   names: readonly string[],
   contract: Contract,
+  form: Partial<SourceEntry>,
 ): Sale | Omit<Fault, "line" | "raw"> {
   if (fields.length !== names.length) return { reason: "field_count", column: "" };
   const values: Record<string, Value> = {};
@@ -199,7 +227,7 @@ function judgeRow(
     bound.add(index);
     const text = fields[index] ?? "";
     if (trimBlanks(text) === "") return { reason: "missing_value", column };
-    const value = readValue(text, type);
+    const value = readValue(text, type, form);
     if (value === null) return { reason: "invalid_value", column };
     values[column] = value;
   }
@@ -229,12 +257,19 @@ function passes(check: string, values: Values): boolean {
   return rule(values) === true;
 }
 
-/** The value of a field; `null` where it is not exactly one of the type. */
-function readValue(text: string, type: string): Value | null {
+/** The value of a field; `null` where it is not exactly one of the type, or not written like it. */
+function readValue(text: string, type: string, form: Partial<SourceEntry>): Value | null {
   if (type === "text") return text;
-  const trimmed = trimBlanks(text);
-  if (type === "date") return isDate(trimmed) ? trimmed : null;
-  if (type === "integer") {
+  const { dateFormat = "%Y-%m-%d", decimalComma = false, thousands } = form;
+  const given = trimBlanks(text);
+  if (type === "date") {
+    const date = readDate(given, dateFormat);
+    return date !== null && isDate(date) ? date : null;
+  }
+  const isWhole = type === "integer";
+  const trimmed = readNumber(given, { mark: isWhole ? null : decimalComma ? "," : ".", thousands });
+  if (trimmed === null) return null;
+  if (isWhole) {
     if (!/^[+-]?[0-9]+$/.test(trimmed)) return null;
     const value = BigInt(trimmed.replace("+", ""));
     return inBigint(value) ? value : null;
@@ -280,13 +315,4 @@ function trimBlanks(text: string): string {
 
 function decode(bytes: string): string {
   return Buffer.from(bytes, "latin1").toString("utf8");
-}
-
-function isUtf8(bytes: Uint8Array): boolean {
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -31,10 +31,18 @@ export interface Reading {
 
 const BOM = "\xef\xbb\xbf";
 
-/** Reads a text in which each character stands for one byte. */
-export function readRows(text: string, dialect: Dialect): Reading {
+/**
+ * Reads a text in which each character stands for one byte.
+ *
+ * @param skipLines Lines in front that are not looked at.
+ */
+export function readRows(text: string, dialect: Dialect, skipLines = 0): Reading {
   const rows: ReadRow[] = [];
   let at = text.startsWith(BOM) ? BOM.length : 0, line = 1;
+  for (; line <= skipLines; line++) {
+    const end = text.indexOf("\n", at);
+    at = end < 0 ? text.length : end + 1;
+  }
   while (at < text.length) {
     const blank = lineEndAt(text, at);
     if (blank > 0) {

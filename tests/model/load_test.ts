@@ -467,6 +467,121 @@ const BAD: readonly Bad[] = [
   },
 ];
 
+const COLUMNS = Object.keys(MODEL.datasets.returns.columns);
+
+/** Sources that a model may not have: further keys of one that has only a pattern, and what the error says of it. */
+const BAD_SOURCES: readonly (readonly [what: string, source: object, says: string])[] = [
+  ["an unknown key", { datumFormat: "" }, ".datumFormat: unknown key"],
+  ["no pattern", { match: undefined }, ".match: "],
+  ["a pattern that means nothing", { match: "north/[a]" }, '.match: may not have "["'],
+  ["an unknown encoding", { encoding: "latin1" }, ".encoding: "],
+  ["an unknown directive", { dateFormat: "%d.%b.%Y" }, ".dateFormat: does not know %b"],
+  [
+    "two digits of a year",
+    { dateFormat: "%d.%m.%y" },
+    ".dateFormat: does not know %y: two digits say no year",
+  ],
+  ["no day", { dateFormat: "%m/%Y" }, ".dateFormat: must have %d or %-d"],
+  ["no month", { dateFormat: "%d/%Y" }, ".dateFormat: must have %m or %-m"],
+  ["no year", { dateFormat: "%d/%m" }, ".dateFormat: must have %Y"],
+  ["a day that runs into the month", { dateFormat: "%-d%m%Y" }, ".dateFormat: needs a character after"],
+  ["the decimal comma for thousands", { decimalComma: true, thousands: "," }, ".thousands: must differ from"],
+  [
+    "the decimal point for thousands",
+    { thousands: "." },
+    '.thousands: must differ from the decimal mark, which is "."',
+  ],
+  ["a mark for thousands that nobody writes", { thousands: "x" }, ".thousands: "],
+  ["a delimiter of two characters", { delimiter: ";;" }, ".delimiter: must be one ASCII character"],
+  ["a delimiter that values have", { delimiter: "." }, ".delimiter: may not be a character that values have"],
+  ["a quote that values have", { quote: "0" }, ".quote: may not be a character that values have"],
+  [
+    "a delimiter that is its quote",
+    { delimiter: ";", quote: ";" },
+    ".quote: delimiter and quote must differ",
+  ],
+  [
+    "a delimiter that is the configured quote",
+    { delimiter: '"' },
+    ".delimiter: delimiter and quote must differ; what",
+  ],
+  [
+    "a quote that is the configured delimiter",
+    { quote: "," },
+    ".quote: delimiter and quote must differ; what",
+  ],
+  ["half a skipped line", { skipLines: 0.5 }, ".skipLines: "],
+  ["fewer skipped lines than none", { skipLines: -1 }, ".skipLines: "],
+  [
+    "a header that lacks columns",
+    { header: COLUMNS.slice(2) },
+    ".header: lacks customer_id, region of the dataset's",
+  ],
+  ["a header with a column twice", { header: [...COLUMNS, " FEE"] }, '.header: has "fee" more than once'],
+  ["a header of nothing", { header: [] }, ".header: "],
+  [
+    "a header and a rename",
+    { header: COLUMNS, rename: { Kunde: "customer_id" } },
+    ".rename: has nothing to rename",
+  ],
+  ["a rename to no column", { rename: { Kunde: "kunde_id" } }, '.rename.Kunde: "kunde_id" is not among'],
+  [
+    "a rename to the name that objects have",
+    { rename: { Kunde: "constructor" } },
+    '.rename.Kunde: "constructor" is',
+  ],
+  [
+    "a rename of one name twice",
+    { rename: { Kunde: "region", "kunde ": "fee" } },
+    ".rename.kunde : is there twice",
+  ],
+  ["a rename of no name", { rename: { " ": "fee" } }, ".rename. : must be a name"],
+  ["a rename to no text", { rename: { Kunde: 1 } }, ".rename.Kunde: "],
+];
+
+for (const [what, source, says] of BAD_SOURCES) {
+  Deno.test(`loadModel() names file, line and key, when a source has ${what}`, async () => {
+    const sources = [{ match: "north/**" }, { match: "south/**", ...source }];
+    await using place = await deployment([{ path: ["datasets", "returns", "sources"], value: sources }]);
+    await assert.rejects(place.load(), (error) => {
+      assert.ok(error instanceof ConfigError, String(error));
+      assert.match(error.message, new RegExp(`^${place.folder}/model.jsonc:\\d+: `));
+      assert.ok(
+        error.message.includes(`: datasets.returns.sources.1${says}`),
+        `${error.message}\ndoes not say: ${says}`,
+      );
+      return true;
+    });
+  });
+}
+
+Deno.test("loadModel() names the source that never counts, since another one comes before it", async () => {
+  for (const [first, second] of [["**", "a/**"], ["*", "a.csv"], ["North/**", "north/**"]]) {
+    const sources = [{ match: first }, { match: second }];
+    await using place = await deployment([{ path: ["datasets", "returns", "sources"], value: sources }]);
+    await assert.rejects(place.load(), { message: /sources\.1\.match: never counts: "/ });
+  }
+});
+
+Deno.test("loadModel() compares a declared header with the columns that the configuration gives", async () => {
+  await using place = await deployment([
+    { path: ["datasets", "sales"], value: { ...MODEL.datasets.returns, source: "sales_data/" } },
+    { path: ["datasets", "sales", "sources"], value: [{ match: "a/**", header: COLUMNS }] },
+  ], { contract: { columns: { ...MODEL.datasets.returns.columns, note: "text" } } });
+  await assert.rejects(place.load(), { message: /datasets\.sales\.sources\.0\.header: lacks note of/ });
+});
+
+Deno.test("loadModel() fills in what a source leaves out", async () => {
+  const sources = [
+    { match: "north/**", delimiter: ";", encoding: "windows-1252", decimalComma: true, thousands: "." },
+    { match: "**", skipLines: 2, rename: { Kunde: "customer_id" }, dateFormat: "%d/%m/%Y", quote: "'" },
+  ];
+  await using place = await deployment([{ path: ["datasets", "returns", "sources"], value: sources }]);
+  const { model } = await place.load();
+  const left = { encoding: "utf-8", decimalComma: false, skipLines: 0, rename: {} };
+  assert.deepEqual(model.datasets.returns?.sources, sources.map((source) => ({ ...left, ...source })));
+});
+
 for (const { what, changes, config, says } of BAD) {
   Deno.test(`loadModel() names file, line and key, when a model has ${what}`, async () => {
     await using place = await deployment(changes, config);

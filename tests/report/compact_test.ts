@@ -10,7 +10,7 @@ const POSITION = { runId: "20230401T020000Z-7f3a", stage: "transform-customer", 
 
 const REASONS = ["field_count", "missing_value", "invalid_value", "rule", "unknown_customer_id"]
   .concat("unknown_store_id", "unknown_sales_person_id", "unsupported_type", "empty_file", "bad_gzip")
-  .concat("too_large", "not_utf8", "too_many_columns", "duplicate_column", "missing_columns")
+  .concat("too_large", "not_utf8", "bad_encoding", "too_many_columns", "duplicate_column", "missing_columns")
   .concat("malformed_csv", "too_many_rejects", "same_content", "changed", "vanished", "access_denied")
   .concat("unhandled_key");
 

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { type Checked, checkFiles } from "../../lib/contract/check.ts";
+import { DEFAULT_FORM, type FileForm } from "../../lib/contract/form.ts";
 import { rejectsSql } from "../../lib/contract/judge_sql.ts";
 import { type Contract, csvSchema } from "../../lib/contract/schema.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
@@ -50,6 +51,7 @@ export type ContractCheck = (
   contents: Readonly<Record<string, Content>>,
   contract: Contract,
   csv?: Record<string, unknown>,
+  form?: FileForm,
 ) => Promise<Outcome>;
 
 /** What a test may want besides. */
@@ -77,10 +79,10 @@ export async function withContractCheck(
     for (const [name, [columns, rows]] of Object.entries(dimensions)) {
       await engine.nameValues(name, columns, rows);
     }
-    await use(async (contents, contract, csv = {}) => {
+    await use(async (contents, contract, csv = {}, form = DEFAULT_FORM) => {
       const files = await writeFiles(runFolder, contents);
       const written = await checkFiles(files, "checked", {
-        config: { contract, csv: csvSchema.parse(csv) },
+        config: { contract, csv: csvSchema.parse(csv), form },
         engine: watch ? watchCalls(engine, watch) : engine,
         runFolder,
         signal: new AbortController().signal,

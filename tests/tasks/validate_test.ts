@@ -10,6 +10,7 @@ import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { SALES_COLUMNS, salesContract, shipped } from "../support/model.ts";
+import { sourceSchema } from "../../lib/contract/form.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { Engine } from "../../lib/engine/engine.ts";
 import { DataError } from "../../lib/errors.ts";
@@ -400,4 +401,79 @@ Deno.test("validate() forgets what it found before, when the contract of the run
     assert.ok(!("columns" in second));
     assert.deepEqual([second.detail, second.status, second.rowsAccepted], [null, "accepted", 1]);
   });
+});
+
+Deno.test("validate() reads each file by the first source that matches it, and counts their rows together", async () => {
+  const north = "customer_id;store_id;product_name;sales_date;sales_person_id;price;quantity;total_cost\n";
+  const row = "1;121;apple;01/03/2023;1;1,50;2;3,00\n";
+  await withRun(
+    {
+      "sales_data/a.csv": HEADER + GOOD,
+      "sales_data/north/a.csv": north + row + row.replace("01/03", "31/02"),
+      "sales_data/north/old/a.csv": HEADER + GOOD.replace("apple", "pear") + UNKNOWN,
+      "sales_data/north/twin.csv": north + row + row.replace("01/03", "31/02"),
+      "sales_data/south.csv": north + row,
+    },
+    { maxRejectedShare: 1 },
+    async (run) => {
+      Object.assign(run.manifest.model.datasets.sales!, {
+        sources: [
+          sourceSchema.parse({ match: "north/old/**" }),
+          sourceSchema.parse({
+            match: "north/**",
+            delimiter: ";",
+            dateFormat: "%d/%m/%Y",
+            decimalComma: true,
+          }),
+        ],
+      });
+      for (let time = 0; time < 2; time++) {
+        await run.validate();
+        const states = run.manifest.files.map(({ status, reason, rowsAccepted, rowsRejected }) => [
+          ...[status, reason, rowsAccepted, rowsRejected],
+        ]);
+        assert.deepEqual(states, [
+          ["accepted", null, 1, 0],
+          ["accepted", null, 1, 1],
+          ["accepted", null, 1, 1],
+          ["duplicate", "same_content", 0, 0],
+          ["rejected", "missing_columns", 0, 0],
+        ]);
+        assert.equal(run.manifest.accepted.sales?.rowCount, 3);
+        assert.deepEqual((await run.rejects("sales_data/north/a.csv"))?.at(-1), [
+          "3",
+          "invalid_value",
+          "sales_date",
+          'sales_date: "31/02/2023" is not a date of the form %d/%m/%Y',
+          "1;121;apple;31/02/2023;1;1,50;2;3,00",
+        ]);
+        assert.equal((await run.rejects("sales_data/north/old/a.csv"))?.at(-1)?.[1], "unknown_customer_id");
+      }
+    },
+  );
+});
+
+Deno.test("validate() counts the same content once, whichever sources its files are of", async () => {
+  const content = "customer_id;store_id;product_name;sales_date;sales_person_id;price;quantity;total_cost\n" +
+    "1;121;apple;2023-03-01;1;1.50;2;3.00\n";
+  const names = ["a", "b", "north/c", "d", "north/e", "south/f", "z"];
+  await withRun(
+    Object.fromEntries(names.map((name) => [`sales_data/${name}.csv`, content])),
+    {},
+    async (run) => {
+      Object.assign(run.manifest.model.datasets.sales!, {
+        sources: [
+          sourceSchema.parse({ match: "north/**", delimiter: ";" }),
+          sourceSchema.parse({ match: "south/**", delimiter: ";" }),
+        ],
+      });
+      await run.validate();
+      assert.deepEqual(run.manifest.files.map(({ reason, rowsAccepted }) => [reason, rowsAccepted]), [
+        ["missing_columns", 0],
+        ["missing_columns", 0],
+        [null, 1],
+        ...Array(4).fill(["same_content", 0]),
+      ]);
+    },
+  );
 });

@@ -12,6 +12,11 @@ import { identifier, literal } from "../sql.ts";
 
 /** A Parquet file grows to about this size before the next one is begun. */
 const PARQUET_FILE_SIZE = "256MB";
+/**
+ * Tells Spark that dates are those of the proleptic Gregorian calendar. Spark 3 fails on a whole mart if it has one date
+ * before 1582, such as 0023 for 2023, and no such note (`DataSourceUtils.datetimeRebaseSpec` in Spark's source).
+ */
+const PARQUET_NOTES = "KV_METADATA {'org.apache.spark.version': '3.0.0'}";
 /** DuckDB's read buffer is 16 times the longest line; below this it would read in needlessly small steps. */
 const LEAST_MAX_LINE_BYTES = 256 * 1024;
 /** DuckDB counts the line end with the line. */
@@ -122,7 +127,7 @@ function copyTarget(target: WriteTarget): string {
   const layout = target.partitionBy
     ? `PARTITION_BY (${target.partitionBy.map(identifier).join(", ")})`
     : `FILE_SIZE_BYTES '${PARQUET_FILE_SIZE}'`;
-  return `${literal(folder)} (FORMAT parquet, RETURN_FILES, FILENAME_PATTERN ${
+  return `${literal(folder)} (FORMAT parquet, ${PARQUET_NOTES}, RETURN_FILES, FILENAME_PATTERN ${
     literal(fileName)
   }, ${layout})`;
 }

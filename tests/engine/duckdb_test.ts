@@ -6,7 +6,7 @@ import { contractSqlTypes } from "../../lib/contract/header.ts";
 import { openDuckdbEngine } from "../../lib/engine/duckdb.ts";
 import type { WriteTarget, Written } from "../../lib/engine/engine.ts";
 import { InterruptedError } from "../../lib/errors.ts";
-import { readParquet } from "../support/duckdb.ts";
+import { readParquet, select, sqlText, withDuckdb } from "../support/duckdb.ts";
 import { end, removeAtEnd } from "../support/ending.ts";
 import { assertSameRows } from "../support/rows.ts";
 import { listFiles } from "../support/tree.ts";
@@ -325,6 +325,24 @@ Deno.test("write() puts partitions into the path, each in one file, when the que
   const { columns, rows } = await readParquet([join(under.folder, "out", files[0]!)]);
   assert.deepEqual(columns, ["id BIGINT"]);
   assert.equal(rows.length, 10);
+});
+
+Deno.test("write() notes in each Parquet file that its dates have one calendar, with partitions and without", async () => {
+  await using under = await openTemporary();
+  const sql = "SELECT DATE '0023-03-05' AS day, range % 2 AS kind FROM range(4) ORDER BY kind";
+  for (const target of [{}, { partitionBy: ["kind"] }]) {
+    const { files } = await write(under, sql, target);
+    for (const file of files) {
+      const { rows } = await withDuckdb(":memory:", (connection) =>
+        select(
+          connection,
+          `SELECT decode(key), decode(value) FROM parquet_kv_metadata(${
+            sqlText(join(under.folder, "out", file))
+          })`,
+        ));
+      assert.deepEqual(rows, [["org.apache.spark.version", "3.0.0"]]);
+    }
+  }
 });
 
 Deno.test("write() writes CSV that quotes what needs it", async () => {

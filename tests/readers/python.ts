@@ -1,6 +1,6 @@
 /**
- * Python with the readers of the docs' examples, pandas, DuckDB and Spark, in a virtual environment that is made once
- * and kept in a cache folder.
+ * Python with the programs that read the marts, pandas, DuckDB, Spark and more, in virtual environments that are made
+ * once and kept in a cache folder.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { keptProgram, runProgram } from "../support/programs.ts";
 
-const REQUIREMENTS = fileURLToPath(new URL("./requirements.txt", import.meta.url));
-const SCRIPT = fileURLToPath(new URL("./run_queries.py", import.meta.url));
+/** Path of a file beside this one. */
+const pathOf = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 /** What reads the marts. */
 export type Reader = "duckdb" | "spark" | "pandas";
@@ -27,22 +27,49 @@ export async function runQueries(
   queries: readonly string[],
   folder: string,
 ): Promise<Result[]> {
-  const process = new Deno.Command(await python(), {
-    args: [SCRIPT],
-    cwd: folder,
+  return await runScript("run_queries.py", { engine: reader, queries }, { cwd: folder });
+}
+
+/** What reads Parquet; `spark3` is the last release of Spark 3, `spark` one of 4. */
+export type ParquetReader = Reader | "pyarrow" | "polars" | "spark3";
+
+/** A folder of Parquet files as a program reads it. */
+export interface ReadDataset {
+  /** Names and types, in DuckDB's words. */
+  readonly columns: readonly (readonly [name: string, type: string])[];
+  /** Sorted; every value is text. */
+  readonly rows: readonly (readonly (string | null)[])[];
+}
+
+/** Reads folders of Parquet files, all in one process. */
+export async function readFolders(reader: ParquetReader, folders: readonly string[]): Promise<ReadDataset[]> {
+  const isSpark3 = reader === "spark3";
+  const request = { reader: isSpark3 ? "spark" : reader, folders };
+  const requirements = isSpark3 ? "requirements_spark3.txt" : "requirements.txt";
+  return await runScript("read_marts.py", request, { requirements });
+}
+
+async function runScript<T>(
+  script: string,
+  request: unknown,
+  { cwd, requirements = "requirements.txt" }: { cwd?: string; requirements?: string },
+): Promise<T> {
+  const process = new Deno.Command(await python(pathOf(requirements)), {
+    args: [pathOf(script)],
+    ...(cwd ? { cwd } : {}),
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  await new Blob([JSON.stringify({ engine: reader, queries })]).stream().pipeTo(process.stdin);
+  await new Blob([JSON.stringify(request)]).stream().pipeTo(process.stdin);
   const { code, stdout, stderr } = await process.output();
   assert.equal(code, 0, new TextDecoder().decode(stderr));
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
-/** Path of a program that is Python with everything that {@linkcode REQUIREMENTS} names. */
-async function python(): Promise<string> {
-  const requirements = await Deno.readTextFile(REQUIREMENTS);
+/** Path of a program that is Python with everything that a file of requirements names. */
+async function python(path: string): Promise<string> {
+  const requirements = await Deno.readTextFile(path);
   const name = `readers-${createHash("sha256").update(requirements).digest("hex").slice(0, 16)}`;
   return await keptProgram(name, async (_, program) => {
     const venv = `${program}.venv`;
@@ -52,7 +79,7 @@ async function python(): Promise<string> {
       "install",
       "--quiet",
       "-r",
-      REQUIREMENTS,
+      path,
     ]];
     for (const [index, args] of install.entries()) {
       const { success, text } = await runProgram(index === 0 ? "python3" : `${venv}/bin/python`, args);
@@ -66,4 +93,14 @@ async function python(): Promise<string> {
     // Last, and not a link: the program is there only if everything is.
     await Deno.writeTextFile(program, `#!/bin/sh\nexec '${venv}/bin/python' "$@"\n`, { mode: 0o755 });
   });
+}
+
+/** Fails, and says what to install, if there is no Java that Spark can use. */
+export async function requireJava(): Promise<void> {
+  const { text } = await runProgram("java", ["-version"]);
+  const [, version] = /version "(\d+)/.exec(text) ?? [];
+  assert.ok(
+    Number(version) >= 17,
+    `Spark needs Java 17 or newer: apt-get install -y openjdk-17-jre-headless. java -version says: ${text}`,
+  );
 }

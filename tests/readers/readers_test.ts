@@ -10,10 +10,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { INCENTIVES, runDemo, runGoldenNights } from "../support/demo.ts";
 import { parsePage } from "../support/pages.ts";
-import { runProgram } from "../support/programs.ts";
 import { queriesOf, type Query } from "../support/queries.ts";
 import { REPOSITORY } from "../support/task.ts";
-import { type Reader, runQueries } from "./python.ts";
+import { type Reader, requireJava, runQueries } from "./python.ts";
 
 const PATH = "docs/marts.md";
 const LANGUAGES: Readonly<Record<Reader, string>> = {
@@ -60,12 +59,3 @@ Deno.test("the marts page works out the incentives of the table, when there are 
     });
   }
 });
-
-async function requireJava(): Promise<void> {
-  const { text } = await runProgram("java", ["-version"]);
-  const [, version] = /version "(\d+)/.exec(text) ?? [];
-  assert.ok(
-    Number(version) >= 17,
-    `Spark needs Java 17 or newer: apt-get install -y openjdk-17-jre-headless. java -version says: ${text}`,
-  );
-}

@@ -33,7 +33,7 @@ const STAGE_RUNNERS = ["tasks/pipeline.ts", "tasks/demo.ts"];
  */
 const FLOORS: readonly (readonly string[])[] = [
   ["errors.ts", "text.ts", "glob.ts", "sql.ts", "column_type.ts", "source_file.ts", "bytes.ts", "backend.ts"],
-  ["csv", "duckdb", "secrets", "atomic_file.ts", "gzip.ts"],
+  ["csv", "duckdb", "secrets", "atomic_file.ts", "authorities.ts", "gzip.ts"],
   ["store", "database", "engine", "output"],
   ["contract"],
   ["config"],

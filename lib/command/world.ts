@@ -56,10 +56,24 @@ export const REAL_WORLD: World = {
     const needed = [...storeBackend(store).needs, ...databaseBackend(database).needs];
     for (const name of RIGHTS) if (!needed.includes(name)) Deno.permissions.revokeSync({ name });
   },
-  openStore,
+  openStore(settings, surroundings) {
+    forgetExtraAuthorities();
+    return openStore(settings, surroundings);
+  },
   openDatabase,
   openEngine: openDuckdbEngine,
 };
+
+/** Where Node looks for further authorities. */
+const EXTRA_AUTHORITIES = "NODE_EXTRA_CA_CERTS";
+
+/**
+ * Makes Node's part of the runtime forget further authorities: for them it asks, at every HTTPS connection, for a right
+ * that no task has. Those that are to be trusted are named in the configuration.
+ */
+function forgetExtraAuthorities(): void {
+  if (readIfAllowed(EXTRA_AUTHORITIES, Deno.env.get) !== undefined) Deno.env.delete(EXTRA_AUTHORITIES);
+}
 
 const DEFAULT_CONFIG = fileURLToPath(new URL("../../config/local.jsonc", import.meta.url));
 

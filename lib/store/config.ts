@@ -9,9 +9,9 @@ import { secretField } from "../secrets/field.ts";
 const text = z.string().min(1);
 
 const endpoint = z.url({ protocol: /^https?$/, abort: true }).refine((url) => {
-  const { username, password, search, hash } = new URL(url);
-  return username + password + search + hash === "";
-}, "must be scheme, host and port only; accounts go into store.credentials");
+  const { username, password, pathname, search, hash } = new URL(url);
+  return username + password + search + hash === "" && pathname === "/";
+}, "must be scheme, host and port only; accounts go into store.credentials, the bucket into store.bucket");
 
 const folder = z.strictObject({
   kind: z.literal("folder"),
@@ -24,6 +24,9 @@ const s3 = z.strictObject({
   region: text.optional(),
   endpoint: endpoint.optional().describe("For S3-compatible servers."),
   forcePathStyle: z.boolean().default(false),
+  caFile: text.optional().describe(
+    "PEM of the authority of the endpoint's certificate, if it is one of your own.",
+  ),
   credentials: z.strictObject({
     accessKeyId: secretField(text),
     secretAccessKey: secretField(text),

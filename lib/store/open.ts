@@ -54,8 +54,8 @@ const STORES: { readonly [K in Kind]: StoreBackend<Extract<StoreSettings, { kind
   },
   s3: {
     secrets: ["credentials.accessKeyId", "credentials.secretAccessKey", "credentials.sessionToken"],
-    paths: [],
-    files: [],
+    paths: ["caFile"],
+    files: ["caFile"],
     // The SDK's default chain looks into the environment for as long as it runs: credentials have an end.
     needs: ["env", "sys", "net"],
     sendsRequests: true,

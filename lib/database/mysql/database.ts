@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readAuthorities } from "../../authorities.ts";
 import { resolve } from "node:path";
 import { Duckdb, type Resources } from "../../duckdb/duckdb.ts";
 import type { Secret } from "../../secrets/secret.ts";
@@ -36,7 +37,7 @@ import { batches, NOW } from "./rows.ts";
 import { writeSnapshot } from "./snapshot.ts";
 import { requireReportingTables } from "./reporting_tables.ts";
 import { createMissing, migrate, readOwn } from "./tables.ts";
-import { readAuthorities, usesTls } from "./tls.ts";
+import { usesTls } from "./tls.ts";
 import { transaction } from "./transaction.ts";
 
 /** How to open the database. */
@@ -335,6 +336,8 @@ class MysqlDatabase implements Database {
 async function targetOf(options: MysqlDatabaseOptions): Promise<MysqlTarget> {
   const { host, tls, readOnly = false } = options;
   // With TLS the host is a name: the configuration takes nothing else.
-  const ca = tls?.caFile === undefined ? {} : { ca: await readAuthorities(tls.caFile) };
+  const ca = tls?.caFile === undefined
+    ? {}
+    : { ca: await readAuthorities(tls.caFile, "database.tls.caFile") };
   return { ...options, readOnly, tls: usesTls(host, tls?.mode) ? ca : null };
 }

@@ -9,7 +9,6 @@
  * @module
  */
 import { ConfigError } from "../../errors.ts";
-import type { MysqlConnection } from "./connection.ts";
 
 /** Seconds after which the server gives up waiting for a lock; well below the time that a statement gets. */
 const LOCK_WAIT_SECONDS = 15;
@@ -107,6 +106,14 @@ function readings(pins: Pins): string {
   return Object.keys(pins).map((name) => `@@SESSION.${name}`).join(", ");
 }
 
+/** A connection whose session is pinned. */
+export interface Session {
+  /** Runs a statement that returns no rows. */
+  run(sql: string): Promise<unknown>;
+  /** Reads the rows of a query. */
+  query(sql: string): Promise<readonly (readonly (string | null)[])[]>;
+}
+
 /**
  * Pins a new connection's session.
  *
@@ -114,12 +121,12 @@ function readings(pins: Pins): string {
  * @returns The bytes of a statement at the most.
  * @throws {ConfigError} `session_not_pinned` if a variable has another value than it was given.
  */
-export async function pinSession(connection: MysqlConnection, isReadOnly: boolean): Promise<number> {
-  await connection.run(SET);
-  await connection.run(
+export async function pinSession(session: Session, isReadOnly: boolean): Promise<number> {
+  await session.run(SET);
+  await session.run(
     `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ${isReadOnly ? "ONLY" : "WRITE"}`,
   );
-  const [[maxPacketBytes, ...found] = []] = await connection.query(READ_BACK);
+  const [[maxPacketBytes, ...found] = []] = await session.query(READ_BACK);
   const isMysql = found.length === Object.keys({ ...BOTH, ...MYSQL }).length + 2;
   const expected: Pins = {
     ...BOTH,

@@ -21,6 +21,8 @@ export interface S3Config {
   readonly endpoint?: string | undefined;
   /** The bucket in the path of the URL, not in its host name. Default `false`. */
   readonly forcePathStyle?: boolean | undefined;
+  /** PEM file of the authorities to trust in place of the built-in ones. */
+  readonly caFile?: string | undefined;
   /** Left out: the AWS default chain (environment, profile, IRSA, Pod Identity, instance). */
   readonly credentials?: {
     readonly accessKeyId: Secret;
@@ -33,6 +35,8 @@ export interface S3Config {
 export interface ClientOptions {
   /** Deadlines and sizes. */
   readonly limits: S3Limits;
+  /** The authorities of {@linkcode S3Config.caFile}. */
+  readonly ca?: string | undefined;
   /** Learns the secrets that the AWS default chain finds, before they are used. */
   readonly learnSecret?: ((value: string) => void) | undefined;
 }
@@ -42,7 +46,7 @@ export interface ClientOptions {
  *
  * @internal
  */
-export function openClient(config: S3Config, { limits, learnSecret }: ClientOptions): S3Client {
+export function openClient(config: S3Config, { limits, ca, learnSecret }: ClientOptions): S3Client {
   const { region, endpoint, credentials } = config;
   const agent = { maxSockets: limits.maxSockets };
   const client = new S3Client({
@@ -60,7 +64,7 @@ export function openClient(config: S3Config, { limits, learnSecret }: ClientOpti
       connectionTimeout: limits.connectTimeoutMs,
       socketTimeout: limits.silenceTimeoutMs,
       httpAgent: agent,
-      httpsAgent: agent,
+      httpsAgent: { ...agent, ...ca !== undefined && { ca } },
     },
   } as S3ClientConfig);
   // This runs within the SDK's own retries, which then send the request again.

@@ -44,6 +44,7 @@ const CREDENTIALS = new Set([
   "InvalidClientTokenId",
   "InvalidIdentityToken",
   "InvalidToken",
+  "InvalidTokenId",
   "RequestTimeTooSkewed",
   "SignatureDoesNotMatch",
   "TokenProviderError",
@@ -89,6 +90,12 @@ const DAMAGED = new Set([
   "XAmzContentChecksumMismatch",
   "XAmzContentSHA256Mismatch",
 ]);
+
+/** Answers of a server that has not all of S3. */
+const LACKS = new Set(["MethodNotAllowed", "NotImplemented", "UnsupportedOperation"]);
+
+/** What TLS makes of an answer that is none of it (OpenSSL, rustls). */
+const NO_TLS = /wrong version number|packet length too long|InvalidContentType|corrupt message/i;
 
 /** A server that does not wait in line for another writer of the same key says so. */
 const CONFLICT = new Set(["ConditionalRequestConflict", "OperationAborted"]);
@@ -253,7 +260,34 @@ const STORE_ERRORS: readonly ErrorRule<RawError>[] = [
     matches: ({ message, code }) => /certificate/i.test(message) || /CERT/.test(String(code)),
     Class: ConfigError,
     code: "bad_certificate",
-    text: "the server's certificate is not trusted",
+    text: "the server's certificate is not trusted, or not for this host; " +
+      "name the file of its authority in store.caFile, or correct store.endpoint",
+  },
+  {
+    matches: ({ message }) => NO_TLS.test(message),
+    Class: ConfigError,
+    code: "no_tls",
+    text: "the server does not speak TLS at this port; store.endpoint may have to begin with http://",
+  },
+  {
+    matches: (error) => LACKS.has(error.name) || [405, 501].includes(statusOf(error) ?? 0),
+    Class: ConfigError,
+    code: "store_lacks",
+    text: (error) =>
+      `the server lacks what is needed of S3${
+        said(error)
+      }: conditional writes, checksums, copies and multipart ` +
+      "uploads; docs/configuration.md names servers that have it",
+  },
+  {
+    matches: ({ code }) => code === "ENOTFOUND",
+    Class: UnavailableError,
+    code: "store_unavailable",
+    text: (error) =>
+      `there is no such host${
+        said(error)
+      }; check store.endpoint and the network (proxies are not used), and set ` +
+      "store.forcePathStyle to true if the server has no host name for each bucket",
   },
   {
     matches: (error) =>

@@ -12,6 +12,7 @@
  * @module
  */
 import pMap from "p-map";
+import { readAuthorities } from "../../authorities.ts";
 import { type ObjectFault, type ObjectSource, type ObjectStore, type ObjectVersion } from "../store.ts";
 import { type Description, errorOf, type ListedAnswer, type ObjectAnswer, versionOf } from "./answer.ts";
 import { BodyReader, bodySource } from "./body.ts";
@@ -50,7 +51,9 @@ export interface S3Options extends Pick<ClientOptions, "learnSecret"> {
  */
 export async function openS3Store(config: S3Config, options: S3Options = {}): Promise<ObjectStore> {
   const limits = { ...S3_LIMITS, ...options.limits };
-  const store = new S3Store(new Bucket(config, { ...options, limits }), limits);
+  const { caFile } = config;
+  const ca = caFile === undefined ? undefined : await readAuthorities(caFile, "store.caFile");
+  const store = new S3Store(new Bucket(config, { ...options, limits, ca }), limits);
   try {
     await store.probe();
     return store;

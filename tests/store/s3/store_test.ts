@@ -204,6 +204,18 @@ const ERRORS: readonly (readonly [error: Error, read: string, write: string, sto
   ...["InternalError", "ServiceUnavailable", "Unknown"].map((name) =>
     everywhere(name, 503, 75, "store_unavailable")
   ),
+  everywhere("InvalidTokenId", 403, 77),
+  everywhere("NotImplemented", 501, 78, "store_lacks"),
+  everywhere("Unknown", 501, 78, "store_lacks"),
+  everywhere("MethodNotAllowed", 405, 78, "store_lacks"),
+  [
+    Object.assign(new Error("ssl3_get_record:wrong version number"), { code: "EPROTO" }),
+    ...Array(3).fill("78 no_tls"),
+  ] as never,
+  [
+    Object.assign(new Error("invalid peer certificate: UnknownIssuer"), { code: "EINVAL" }),
+    ...Array(3).fill("78 bad_certificate"),
+  ] as never,
   everywhere("TimeoutError", undefined, 75, "store_unavailable"),
   everywhere("ConditionalRequestConflict", 409, 75, "store_unavailable"),
   ...["ECONNREFUSED", "ECONNRESET", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "EPIPE"].map((code) =>

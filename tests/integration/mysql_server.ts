@@ -8,9 +8,9 @@
  */
 import { join } from "node:path";
 import { end, removeAtEnd, signal } from "../support/ending.ts";
-import { runProgram } from "../support/programs.ts";
 import mysql from "mysql2/promise";
 import type { Row } from "../support/rows.ts";
+import { certify, makeAuthority } from "./authority.ts";
 import { freePort } from "./free_port.ts";
 import { type Flavour, flavour } from "./mysql_flavour.ts";
 
@@ -185,31 +185,4 @@ export class MysqlServer implements AsyncDisposable {
       }
     }
   }
-}
-
-async function openssl(args: readonly string[], cwd: string): Promise<void> {
-  const { success, text } = await runProgram("openssl", args, { cwd });
-  if (!success) throw new Error(`openssl, of the package of that name, failed: ${text}`);
-}
-
-/** A new key on a curve that every library has, good for two days. */
-const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-
-/** An authority of the test's own. */
-async function makeAuthority(folder: string): Promise<void> {
-  const files = ["-keyout", "ca.key", "-out", "ca.pem"];
-  await openssl(
-    ["req", "-x509", ...NEW_KEY, "-days", "2", "-subj", "/CN=Test authority", ...files],
-    folder,
-  );
-}
-
-/** A certificate from the authority for a host name. */
-async function certify(folder: string, name: string): Promise<void> {
-  await Deno.writeTextFile(join(folder, "extensions"), `subjectAltName=DNS:${name}\n`);
-  const files = ["-keyout", "server.key", "-out", "server.csr"];
-  await openssl(["req", ...NEW_KEY, "-subj", `/CN=${name}`, ...files], folder);
-  const authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
-  const output = ["-extfile", "extensions", "-out", "server.pem"];
-  await openssl(["x509", "-req", "-in", "server.csr", ...authority, ...output], folder);
 }

@@ -47,6 +47,8 @@ export interface RemoteOptions {
   readonly databasePort?: number;
   /** Keys of the configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Keys of its store. */
+  readonly store?: Readonly<Record<string, unknown>>;
 }
 
 /** Makes an empty bucket and an empty database, and a configuration for them. */
@@ -56,7 +58,7 @@ export async function createRemote(servers: Servers, options: RemoteOptions = {}
   const { host, port, user, password } = mariadb.account;
   const { endpoint = bucket.config.endpoint, databasePort = port } = options;
   const workspace = await createWorkspace({
-    store: { kind: "s3", ...bucket.config, endpoint },
+    store: { kind: "s3", ...bucket.config, endpoint, ...options.store },
     database: { kind: "mysql", host, port: databasePort, user, password, database: mariadb.name },
     ...options.config,
   });

@@ -9,6 +9,7 @@
 import {
   CreateBucketCommand,
   GetObjectCommand,
+  ListBucketsCommand,
   ListMultipartUploadsCommand,
   ListObjectVersionsCommand,
   paginateListObjectsV2,
@@ -23,6 +24,7 @@ import { Secret } from "../../lib/secrets/secret.ts";
 import type { S3Config } from "../../lib/store/s3/client.ts";
 import { removeAtEnd, signal } from "../support/ending.ts";
 import { goProgram } from "../support/programs.ts";
+import { certify, makeAuthority } from "./authority.ts";
 import { freePort } from "./free_port.ts";
 
 /** The server: a version whose builds were seen to work; a newer one has to be tried. */
@@ -78,6 +80,8 @@ export interface S3ServerOptions {
   readonly users?: boolean;
   /** Address of this machine that it listens on; left out: 127.0.0.1. */
   readonly host?: string;
+  /** It speaks HTTPS, as `localhost`, with a certificate of an authority of its own. */
+  readonly tls?: boolean;
 }
 
 /** A running server. */
@@ -86,38 +90,64 @@ export class S3Server implements AsyncDisposable {
   readonly port: number;
   /** With all rights. */
   readonly client: S3Client;
+  /** Where clients find it. */
+  readonly endpoint: string;
+  /** Certificate of the authority that the server's certificate is from, if it has one. */
+  readonly caFile: string;
   readonly #folder: string;
   readonly #process: Deno.ChildProcess;
   #buckets = 0;
 
-  private constructor(folder: string, host: string, port: number, process: Deno.ChildProcess) {
+  private constructor(
+    folder: string,
+    { host, port, process, ca }: {
+      host: string;
+      port: number;
+      process: Deno.ChildProcess;
+      ca: string | null;
+    },
+  ) {
     this.#folder = folder;
     this.host = host;
     this.port = port;
+    this.endpoint = ca === null ? `http://${host}:${port}` : `https://localhost:${port}`;
+    this.caFile = join(folder, "ca.pem");
     this.#process = process;
-    this.client = new S3Client({ ...this.#access(), forcePathStyle: true });
+    this.client = new S3Client({
+      ...this.#access(),
+      forcePathStyle: true,
+      ...ca !== null && { requestHandler: { httpsAgent: { ca } } },
+    });
   }
 
   /** Starts one; builds it where it is missing, and says how to install what that needs. */
-  static async start({ users = false, host = "127.0.0.1" }: S3ServerOptions = {}): Promise<S3Server> {
+  static async start(
+    { users = false, host = "127.0.0.1", tls = false }: S3ServerOptions = {},
+  ): Promise<S3Server> {
     const program = await findServer();
     const folder = await Deno.makeTempDir({ prefix: "s3-server-" });
     const [data, versions] = [join(folder, "data"), join(folder, "versions")];
     await Deno.mkdir(data);
     await Deno.mkdir(versions);
+    if (tls) {
+      await makeAuthority(folder);
+      await certify(folder, "localhost");
+    }
     const accounts = join(folder, "accounts");
     await Deno.mkdir(accounts);
+    const ca = tls ? await Deno.readTextFile(join(folder, "ca.pem")) : null;
     const port = await freePort(host);
     const process = new Deno.Command(program, {
-      args: ["-p", `${host}:${port}`, "--health", "/health", "--quiet", "--keep-alive"]
+      args: ["-p", `${host}:${port}`, "--quiet", "--keep-alive"]
         .concat(users ? ["--iam-dir", accounts] : [])
+        .concat(tls ? ["--cert", join(folder, "server.pem"), "--key", join(folder, "server.key")] : [])
         .concat(["posix", "--versioning-dir", versions, data]),
       env: { ROOT_ACCESS_KEY: CREDENTIALS.accessKeyId, ROOT_SECRET_KEY: CREDENTIALS.secretAccessKey },
       stdin: "null",
       stdout: "null",
       stderr: "null",
     }).spawn();
-    const server = new S3Server(folder, host, port, process);
+    const server = new S3Server(folder, { host, port, process, ca });
     try {
       await server.#untilReady();
       return server;
@@ -132,7 +162,7 @@ export class S3Server implements AsyncDisposable {
     const { accessKeyId, secretAccessKey } = CREDENTIALS;
     const user = { accessKeyId: name, secretAccessKey: `canary-secret-of-${name}` };
     const { success, stderr } = await new Deno.Command(await findServer(), {
-      args: ["admin", "--endpoint-url", `http://${this.host}:${this.port}`]
+      args: ["admin", "--endpoint-url", this.endpoint]
         .concat(["create-user", "--access", user.accessKeyId, "--secret", user.secretAccessKey])
         .concat(["--role", "user"]),
       env: { ADMIN_ACCESS_KEY_ID: accessKeyId, ADMIN_SECRET_ACCESS_KEY: secretAccessKey },
@@ -206,7 +236,7 @@ export class S3Server implements AsyncDisposable {
 
   #access() {
     return {
-      endpoint: `http://${this.host}:${this.port}`,
+      endpoint: this.endpoint,
       region: "us-east-1",
       credentials: { ...CREDENTIALS },
     };
@@ -215,10 +245,8 @@ export class S3Server implements AsyncDisposable {
   async #untilReady(): Promise<void> {
     const deadline = performance.now() + START_TIMEOUT_MS;
     while (true) {
-      const { ok, body } = await fetch(`http://${this.host}:${this.port}/health`)
-        .catch(() => ({ ok: false, body: null }));
-      await body?.cancel();
-      if (ok) return;
+      const isReady = await this.client.send(new ListBucketsCommand({})).then(() => true, () => false);
+      if (isReady) return;
       if (performance.now() > deadline) {
         throw new Error("versitygw did not start; does the temporary folder's file system have xattrs?");
       }

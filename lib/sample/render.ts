@@ -43,7 +43,7 @@ export function renderSample(report: SampleReport): string {
 }
 
 function markText(mark: string): string {
-  return mark === "\t" ? "tabs" : mark;
+  return mark === "\t" ? "tabs" : `\`${mark}\``;
 }
 
 function columnsText(columns: readonly Column[]): string {

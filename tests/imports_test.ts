@@ -40,7 +40,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["model"],
   ["run"],
   ["report", "telemetry"],
-  ["command", "replay"],
+  ["command", "replay", "sample"],
 ];
 
 /** What only some files may use: expressions and imported names or modules. */

@@ -9,7 +9,17 @@ import { LOG_FORMATS, type LogFormat } from "../output/lines.ts";
 import { LOG_LEVELS, type LogThreshold } from "../output/log.ts";
 
 /** Names of the options that only some tasks have. */
-export type OptionName = "work-dir" | "run" | "dry-run" | "path" | "force" | "of-run" | "file" | "reason";
+export type OptionName =
+  | "work-dir"
+  | "run"
+  | "dry-run"
+  | "path"
+  | "force"
+  | "of-run"
+  | "file"
+  | "reason"
+  | "as"
+  | "dataset";
 
 /** What a task or an action is called, and which options it takes. */
 export interface Usage {
@@ -19,6 +29,8 @@ export interface Usage {
   readonly description: string;
   /** The options that it takes besides the common ones. */
   readonly options: readonly OptionName[];
+  /** The name of the one argument that it takes besides options. */
+  readonly operand?: string;
   /** Whether it has a configuration of its own, and takes no `--config`. */
   readonly ownConfig?: boolean;
   /** The common options that it takes although it has no use for them; they are not in `--help`. */
@@ -37,6 +49,10 @@ export interface Flags {
   readonly file?: string;
   /** The reason of a reject, as a code of the contract. */
   readonly reason?: string;
+  /** The name below the landing prefix that a local file would have. */
+  readonly as?: string;
+  /** A dataset of the model. */
+  readonly dataset?: string;
   /** A field of the configuration. */
   readonly path?: string;
   /** Whether a machine-readable summary is printed on standard output. */
@@ -91,6 +107,27 @@ export function parseFlags<T extends Usage>(
 }
 
 /**
+ * Reads the arguments of a command that works on one thing, which its only argument names.
+ *
+ * @param print Takes the text of `--help`.
+ * @throws {UsageError} if they are wrong.
+ */
+export function parseOperand<T extends Usage>(
+  usage: T,
+  args: readonly string[],
+  print: (text: string) => void,
+): Request<T> & { readonly operand: string } {
+  const command = withOptions(new Command(`deno task ${usage.name}`), usage).argument(`<${usage.operand}>`);
+  let request: Request<T> = { kind: "help" }, operand = "";
+  command.action((given: string, flags: Flags) => {
+    operand = given;
+    request = { kind: "run", usage, flags };
+  });
+  parse(command, args, print);
+  return { ...request as Request<T>, operand };
+}
+
+/**
  * Reads the arguments of a task that has actions, of which the first argument names one.
  *
  * @param print Takes the text of `--help`.
@@ -122,6 +159,8 @@ const OPTIONS: Readonly<Record<OptionName, () => Option>> = {
   "of-run": () => new Option("--run <run>", "what this run rejected"),
   file: () => new Option("--file <key>", "what was rejected of this source file: its whole key then"),
   reason: () => new Option("--reason <code>", "what was rejected for this reason"),
+  as: () => new Option("--as <name>", "name below the landing prefix, as north/a.csv; else the file's own"),
+  dataset: () => new Option("--dataset <name>", "dataset of the model; else the only one, or sales"),
   path: () =>
     new Option("--path <field>", "field of the configuration, as database.password").makeOptionMandatory(),
   force: () => new Option("--force", "print the value although standard output is no terminal"),

@@ -9,7 +9,7 @@ import { ExitCode } from "../errors.ts";
 import { summariseError } from "../report/summary.ts";
 import type { RandomBytes } from "../secrets/encryption.ts";
 import { readSecret } from "../secrets/prompt.ts";
-import { type Flags, parseAction, type Usage } from "./flags.ts";
+import { type Flags, parseAction, parseOperand, type Usage } from "./flags.ts";
 import { CommandProcess } from "./process.ts";
 import { configPathOf, REAL_WORLD } from "./world.ts";
 
@@ -79,6 +79,52 @@ export async function mainOf(toolbox: Toolbox): Promise<never> {
       isShown: Deno.stdout.isTerminal(),
       randomBytes,
       readSecret,
+    });
+    command.print(json, text);
+    return command.exit(ExitCode.ok);
+  } catch (error) {
+    return command.exit(command.fail(error));
+  }
+}
+
+/** A command that works on one thing, which its only argument names. */
+export interface Command extends Usage {
+  /** Does it; gives what is printed on standard output. */
+  run(call: CommandCall): Promise<ActionResult>;
+}
+
+/** What a {@linkcode Command} is given. */
+export interface CommandCall extends ConfigWorld {
+  /** The configuration file. */
+  readonly configPath: string;
+  /** What the argument names. */
+  readonly operand: string;
+  /** What else was given. */
+  readonly flags: Flags;
+  /** Aborted by a signal. */
+  readonly signal: AbortSignal;
+}
+
+/** Runs a command that has no actions, and ends the process. */
+export async function mainOfOne(usage: Command): Promise<never> {
+  const { env, now } = REAL_WORLD;
+  const stop = new AbortController();
+  const command: CommandProcess = new CommandProcess(usage.name, now, (thrown) => {
+    const error = summariseError(thrown);
+    return { summary: { error }, text: "", compact: { state: "failed", error } };
+  });
+  command.onSignal((reason) => stop.abort(reason));
+  try {
+    const request = parseOperand(usage, command.args, command.terminal.print);
+    if (request.kind === "help") return command.exit(ExitCode.ok);
+    const { operand, flags } = request;
+    const { json, text } = await usage.run({
+      configPath: configPathOf(flags, env),
+      operand,
+      flags,
+      env,
+      redactor: command.redactor,
+      signal: stop.signal,
     });
     command.print(json, text);
     return command.exit(ExitCode.ok);

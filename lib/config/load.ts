@@ -55,6 +55,38 @@ export async function loadConfig(path: string, world: ConfigWorld): Promise<Load
   return { config, document, freeze: (runId) => freezeConfig(config, { encrypted, runId }), origins };
 }
 
+/** What a configuration says of files, for commands that use neither its store nor its database. */
+const FILE_SETTINGS = ["model", "prefixes", "contract", "csv", "resources"];
+
+/**
+ * Reads what a configuration says of files, and nothing else: no secret need be there.
+ *
+ * @throws {ConfigError} for every fault in that, with file, line and key.
+ */
+export async function loadFileSettings(
+  path: string,
+  world: ConfigWorld,
+): Promise<Pick<LoadedConfig, "config" | "document">> {
+  const document = await readDocument(path);
+  // What stands for store and database is not used.
+  const given: Record<string, unknown> = {
+    store: { kind: "folder", path: "." },
+    database: { kind: "duckdb", path: "." },
+  };
+  for (const key of FILE_SETTINGS) {
+    const node = findValue(document, [key]);
+    if (node) given[key] = (await resolveValues(document, node, world, [key])).given;
+  }
+  const parsed = configSchema.safeParse(given);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.flatMap((issue) => describeIssue(document, issue));
+    throw new ConfigError("invalid_config", lines.join("\n"));
+  }
+  const { $schema: _, ...config } = parsed.data;
+  if (config.model !== undefined) config.model = resolve(dirname(document.path), config.model);
+  return { config, document };
+}
+
 /**
  * Reads the work dir that a configuration file names, and nothing else: a compute stage needs no more, and no secret.
  *

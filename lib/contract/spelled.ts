@@ -53,7 +53,7 @@ function numberSql(text: string, type: ColumnType, { thousands, decimalComma }: 
  * What a number looks like. Groups have three digits, but the first, which does not begin with 0: `0.500` with a point
  * between thousands is half of something that was written in another form.
  */
-function numberPattern(type: ColumnType, { thousands, decimalComma }: FileForm): string {
+export function numberPattern(type: ColumnType, { thousands, decimalComma }: FileForm): string {
   const between = thousands === undefined ? null : escapePattern(thousands);
   const whole = between === null ? "[0-9]+" : `([0-9]+|[1-9][0-9]{0,2}(${between}[0-9]{3})+)`;
   const mark = decimalComma ? "," : "[.]";

@@ -92,14 +92,24 @@ export function likelyFormat(head: Uint8Array): string | null {
   const found = SIGNATURES.find(([bytes]) => bytes.every((byte, i) => head[i] === byte));
   if (found) return `it seems to be ${found[1]}`;
   if (head.length > 0 && head.every((byte) => byte === 0)) return "it has nothing but NUL bytes";
+  const order = unmarkedOrder(head);
+  return order === null ? null : `it seems to be UTF-16 text (${order}) without a mark: save it as UTF-8`;
+}
+
+/** The order of the bytes of UTF-16 text, with or without a mark; `null` if the first bytes are none. */
+export function utf16Order(head: Uint8Array): "little-endian" | "big-endian" | null {
+  const [first, second, third, fourth] = head;
+  if (first === 0xff && second === 0xfe && (third !== 0 || fourth !== 0)) return "little-endian";
+  return first === 0xfe && second === 0xff ? "big-endian" : unmarkedOrder(head);
+}
+
+function unmarkedOrder(head: Uint8Array): "little-endian" | "big-endian" | null {
   const half = head.length >> 1;
   const zeros = (parity: number) =>
     head.reduce((sum, byte, i) => sum + (i % 2 === parity && byte === 0 ? 1 : 0), 0);
   for (const [parity, name] of [[1, "little-endian"], [0, "big-endian"]] as const) {
     // Of text in a Latin script nearly every other byte is a zero.
-    if (half >= 4 && zeros(parity) > 0.7 * half && zeros(1 - parity) < 0.1 * half) {
-      return `it seems to be UTF-16 text (${name}) without a mark: save it as UTF-8`;
-    }
+    if (half >= 4 && zeros(parity) > 0.7 * half && zeros(1 - parity) < 0.1 * half) return name;
   }
   return null;
 }
@@ -251,7 +261,7 @@ function noHeader(line: string, expected: Expected): string | null {
 }
 
 /** Characters that people delimit fields by. */
-const DELIMITERS = [",", ";", "\t", "|", ":", "^", "~", "\x01", "\x1f"];
+export const DELIMITERS: readonly string[] = [",", ";", "\t", "|", ":", "^", "~", "\x01", "\x1f"];
 
 /** The delimiter by which a line has more of the names than by the configured one; `null` if there is none. */
 function delimiterOf(line: string, expected: Expected): string | null {
@@ -276,7 +286,7 @@ function fieldsOf(line: string, { delimiter, quote }: Expected): readonly string
 }
 
 /** The letters and digits of a name: what people who write it otherwise leave as it is. */
-function lettersOf(name: string): string {
+export function lettersOf(name: string): string {
   return name.normalize("NFKC").toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
 }
 

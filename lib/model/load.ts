@@ -50,7 +50,9 @@ export interface LoadedModel {
  *
  * @throws {ConfigError} for anything wrong in it, with file, line and key.
  */
-export async function loadModel({ config, document: configDocument }: LoadedConfig): Promise<LoadedModel> {
+export async function loadModel(
+  { config, document: configDocument }: Pick<LoadedConfig, "config" | "document">,
+): Promise<LoadedModel> {
   const path = config.model ?? SHIPPED_MODEL;
   const document = await readDocument(path, "the model");
   const parsed = modelSchema.safeParse(valuesOf(document.root));

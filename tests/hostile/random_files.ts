@@ -315,7 +315,10 @@ class FileWriter {
   /** Now and then damages bytes, wherever they are. */
   #damage(pieces: Uint8Array[]): Uint8Array[] {
     const dice = this.#dice;
-    if (!dice.chance(0.08)) return pieces;
+    const { encoding = "utf-8" } = this.#source;
+    // Of an encoding of single bytes only few are none.
+    const isSingleByte = !encoding.startsWith("utf-");
+    if (!dice.chance(isSingleByte ? 0.15 : 0.08)) return pieces;
     const specials = [
       this.#quote,
       this.#delimiter,
@@ -334,8 +337,8 @@ class FileWriter {
     for (let count = dice.between(1, 3); count > 0; count--) {
       const index = dice.between(0, pieces.length - 1), piece = Buffer.from(pieces[index] ?? []);
       const at = dice.between(0, piece.length);
-      const insert = dice.chance(0.1)
-        ? Buffer.of(dice.pick([0x80, 0xc3, 0xff, 0xed]))
+      const insert = dice.chance(isSingleByte ? 0.4 : 0.1)
+        ? Buffer.of(dice.pick(isSingleByte ? [0x80, 0x81, 0x9f, 0xa4] : [0x80, 0xc3, 0xff, 0xed]))
         : Buffer.from(dice.pick(specials));
       pieces[index] = Buffer.concat([piece.subarray(0, at), insert, piece.subarray(at + dice.between(0, 1))]);
     }

@@ -146,6 +146,8 @@ Deno.test("deno.json allows each task the kinds of permissions that it needs, an
     pipeline: scopesOf([...new Set(STAGE_NAMES.flatMap(kindsOf))]),
     ...Object.fromEntries(ROLES.map((role) => [role, scopesOf(kindsOf(role))])),
     config: scopesOf(["read", "write", "env", "ffi"]),
+    // The file that it is about may be anywhere.
+    sample: ["--allow-read", "--allow-write=/tmp", "--allow-ffi=./node_modules"],
     // It has a store, a database and a configuration of its own there.
     demo: flagsOf({
       read: ["./data", "./tasks/demo", "./tasks/sql"],

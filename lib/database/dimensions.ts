@@ -16,7 +16,7 @@ export interface CatalogColumn {
   readonly form: "text" | "bits" | "bytes" | "none";
 }
 
-/** The tables that there are, with their columns by name. */
+/** The tables that there are, with their columns; by the names that the model has. */
 export type Catalog = ReadonlyMap<string, ReadonlyMap<string, CatalogColumn>>;
 
 /**
@@ -65,6 +65,11 @@ export function requireDimensions(name: string, tables: Catalog, dimensions: Dim
       );
     }
   }
+}
+
+/** Whether a database means the same by two names: SQL does not look at their case. */
+export function isSameName(found: unknown, asked: string): boolean {
+  return String(found).toLowerCase() === asked.toLowerCase();
 }
 
 /** The error of an id that is too large for the snapshot (65); `id` names the column, and `name` the database. */

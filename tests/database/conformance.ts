@@ -315,6 +315,19 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     assert.match(message, /store\.store_manager_name of .* key "8"/);
   });
 
+  test("snapshot() finds columns whatever the case of their names is, and gives them as the model has them", async (under) => {
+    await loadDimensions(under);
+    await under.sql(
+      "DROP TABLE store",
+      `CREATE TABLE store (${under.quote("ID")} BIGINT, ${under.quote("Store_Manager_Name")} VARCHAR(50))`,
+      "INSERT INTO store VALUES (7, 'Ann')",
+    );
+    const { store } = await under.database.snapshot(under.folder, DIMENSIONS);
+    const { columns, rows } = await readParquet([store!.file]);
+    assert.deepEqual(columns, SNAPSHOTS.store.columns);
+    assert.deepEqual(rows, [["7", "Ann"]]);
+  });
+
   test("snapshot() names every table that is missing", async (under) => {
     await loadDimensions(under);
     await under.sql("DROP TABLE store", "DROP TABLE sales_team");

@@ -21,6 +21,9 @@ const IN_USE = /could not set lock|conflicting lock|being used by another proces
 const TOO_LARGE =
   /\b(Out of Range Error: Overflow|Conversion Error: .*(out of range|could not cast value))/is;
 
+/** The text of a file that a newer DuckDB has made. */
+const NEWER = /version number (\d+), but we can only read versions? (?:between )?(\d+)(?: and (\d+))?/i;
+
 /** Texts of a table that there is not. */
 const MISSING = /^Catalog Error: Table .* does not exist/i;
 
@@ -36,6 +39,16 @@ const OPEN_FAULTS: readonly ErrorRule<{ readonly said: string; readonly path: st
     Class: ConfigError,
     code: "database_missing",
     text: ({ path }) => `the folder ${dirname(path)} must exist, and for a dry run the file too`,
+  },
+  {
+    matches: ({ said }) => NEWER.test(said),
+    Class: ConfigError,
+    code: "newer_duckdb",
+    text: ({ said }) => {
+      const [, version, least, most] = NEWER.exec(said) ?? [];
+      return `a newer DuckDB has made it: its storage version is ${version}, and this program reads ${least} to ${most}; ` +
+        "take a newer version of this program, or let that DuckDB copy it into a file with an older STORAGE_VERSION";
+    },
   },
   {
     matches: ({ said }) =>

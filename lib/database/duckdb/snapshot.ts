@@ -11,6 +11,7 @@ import {
   type Catalog,
   type CatalogColumn,
   idTooLarge,
+  isSameName,
   requireDimensions,
   textOfBytes,
 } from "../dimensions.ts";
@@ -33,7 +34,7 @@ export async function writeSnapshot(
   dimensions: Dimensions,
   name: string,
 ): Promise<Snapshot> {
-  const catalog = await readCatalog(db, Object.keys(dimensions));
+  const catalog = await readCatalog(db, dimensions);
   requireDimensions(name, catalog, dimensions);
   const written: Record<string, Snapshot[string]> = {};
   for (const [table, dimension] of Object.entries(dimensions)) {
@@ -76,20 +77,20 @@ async function writeDimension(
   return Number(copied?.Count);
 }
 
-/** The columns of these tables, as far as there are such tables. */
-async function readCatalog(db: Duckdb, names: readonly string[]): Promise<Catalog> {
+/** The dimension tables that there are. */
+async function readCatalog(db: Duckdb, dimensions: Dimensions): Promise<Catalog> {
   const tables = new Map<string, ReadonlyMap<string, CatalogColumn>>();
-  for (const name of names) {
-    const columns = await describeTable(db, name);
-    if (columns === null) continue;
-    tables.set(
-      name,
-      new Map(columns.map(({ column_name, column_type }) => {
-        const type = String(column_type);
-        const form = type === "BLOB" ? "bytes" : "text";
-        return [String(column_name), { type, isInteger: INTEGER_TYPES.test(type), form }];
-      })),
-    );
+  for (const [table, { ids, text }] of Object.entries(dimensions)) {
+    const described = await describeTable(db, table);
+    if (described === null) continue;
+    const columns = [...ids, ...text].flatMap((name): [string, CatalogColumn][] => {
+      const found = described.find(({ column_name }) => isSameName(column_name, name));
+      if (!found) return [];
+      const type = String(found.column_type);
+      const form = type === "BLOB" ? "bytes" : "text";
+      return [[name, { type, isInteger: INTEGER_TYPES.test(type), form }]];
+    });
+    tables.set(table, new Map(columns));
   }
   return tables;
 }

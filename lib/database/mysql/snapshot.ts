@@ -13,6 +13,7 @@ import {
   type Catalog,
   type CatalogColumn,
   idTooLarge,
+  isSameName,
   requireDimensions,
   textOfBytes,
 } from "../dimensions.ts";
@@ -171,10 +172,6 @@ async function readCatalog(connection: MysqlConnection, dimensions: Dimensions):
     tables.set(table, new Map(columns));
   }
   return tables;
-}
-
-function isSameName(found: string | null | undefined, asked: string): boolean {
-  return String(found).toLowerCase() === asked.toLowerCase();
 }
 
 function catalogColumn([, , kind, scale, type]: SqlRow): CatalogColumn {

@@ -161,6 +161,20 @@ Deno.test("openDuckdbDatabase() does one thing after the other, when several are
   assert.equal(answers.filter((answer) => "token" in answer).length, 1);
 });
 
+/** What is not zero at the beginning of a file that DuckDB 2.0.1 has made: its checksum, version, and names. */
+const NEWER_HEAD: readonly (readonly [offset: number, hex: string])[] = [
+  [0, "440b7f6d1299a93c4455434be703"],
+  [52, "76322e302e31"],
+  [84, "38643738313134653930"],
+  [124, "9cfa89231bf524cd09611b2bb9b8c039"],
+];
+
+function newerFile(): Uint8Array {
+  const bytes = new Uint8Array(3 * 4096);
+  for (const [offset, hex] of NEWER_HEAD) bytes.set(Uint8Array.fromHex(hex), offset);
+  return bytes;
+}
+
 Deno.test("openDuckdbDatabase() says what is wrong with the file, when it cannot be opened", async (test) => {
   await using under = await openTemporary();
   const notes = join(under.folder, "notes.txt");
@@ -168,7 +182,16 @@ Deno.test("openDuckdbDatabase() says what is wrong with the file, when it cannot
   const short = join(under.folder, "short.duckdb");
   await Deno.writeTextFile(short, "x");
   const missing = join(under.folder, "missing", "warehouse.duckdb");
+  const newer = join(under.folder, "newer.duckdb");
+  await Deno.writeFile(newer, newerFile());
   const cases = [
+    [
+      "a newer DuckDB has made it",
+      newer,
+      ConfigError,
+      "newer_duckdb",
+      "its storage version is 999, and this program reads 64 to",
+    ],
     ["its folder is missing", missing, ConfigError, "database_missing", join(under.folder, "missing")],
     ["it is no database", notes, ConfigError, "not_a_database", notes],
     ["it is too short for a database", short, ConfigError, "not_a_database", short],

@@ -92,3 +92,76 @@ function faultsOfKey({ key }: ReportingTable, found: FoundTable): string[] {
     : `its primary key is ${found.key.join(", ")}`;
   return [`${what}, and must be ${key.join(", ")}`];
 }
+
+/** A table of the pipeline's own, as its DDL has it. */
+export interface OwnTable {
+  /** Types by the names of the columns, in lower case: `varchar(20)`. */
+  readonly columns: Readonly<Record<string, string>>;
+  /** The columns of its primary key; empty if it needs none. */
+  readonly key: readonly string[];
+}
+
+/** The same table as the database has it; types are written as in {@linkcode OwnTable}. */
+export interface FoundOwnTable extends Pick<FoundTable, "other" | "key"> {
+  /** Its columns. */
+  readonly columns: readonly Pick<FoundColumn, "name" | "type" | "isRequired">[];
+}
+
+/** Reads the columns and the key of a DDL, as `CREATE TABLE` has it between its brackets. */
+export function parseOwnTable(ddl: string): OwnTable {
+  const columns: Record<string, string> = {};
+  let key: string[] = [];
+  // A comma within brackets is of a type or a key.
+  for (const part of ddl.split(/,(?![^(]*\))/).map((part) => part.trim().replace(/\s+/g, " "))) {
+    const [, ofKey] = /^PRIMARY KEY \(([^)]*)\)/.exec(part) ?? [];
+    if (ofKey !== undefined) key = ofKey.split(",").map((name) => name.trim());
+    if (/^(PRIMARY )?KEY /.test(part)) continue;
+    const [, name = "", type = ""] = /^(\w+) (\w+(?:\(\d+\))?)/.exec(part) ?? [];
+    columns[name] = type.toLowerCase();
+    if (part.includes("PRIMARY KEY")) key = [name];
+  }
+  return { columns, key };
+}
+
+/**
+ * Asserts that a table of the pipeline's own is that, and not one of the same name that another program has made.
+ *
+ * @throws {DataError} `table_differs`, with everything that is wrong.
+ */
+export function requireOwn(name: string, wanted: OwnTable, found: FoundOwnTable, database: string): void {
+  const faults = found.other === null ? [...faultsOfOwn(wanted, found)] : [`it is ${found.other}`];
+  if (faults.length === 0) return;
+  throw new DataError(
+    "table_differs",
+    `Cannot use the table ${name} of ${database}: ${
+      faults.join("; ")
+    }. Nothing was changed: the name is one of the ` +
+      "pipeline's own tables; rename the other program's, or give the pipeline a database of its own",
+  );
+}
+
+function* faultsOfOwn(wanted: OwnTable, found: FoundOwnTable): Generator<string> {
+  const byName = new Map(found.columns.map((column) => [column.name.toLowerCase(), column]));
+  for (const [name, type] of Object.entries(wanted.columns)) {
+    const column = byName.get(name);
+    if (column === undefined) yield `it has no column ${name}, which must be ${type}`;
+    else if (!isAtLeast(column.type, type)) yield `its column ${name} is ${column.type}, and must be ${type}`;
+    byName.delete(name);
+  }
+  for (const { name, isRequired } of byName.values()) {
+    if (isRequired) yield `its column ${name} is not known here, and must neither be NULL nor left out`;
+  }
+  const keys = (columns: readonly string[]) => columns.map((name) => name.toLowerCase()).sort().join(", ");
+  if (found.key !== null && keys(found.key) !== keys(wanted.key)) {
+    yield `its primary key is ${found.key.join(", ") || "missing"}, and must be ${wanted.key.join(", ")}`;
+  }
+}
+
+/** Whether a type is the other one, or has more room. */
+function isAtLeast(type: string, wanted: string): boolean {
+  const [[kind, room], [wantedKind, wantedRoom]] = [type, wanted].map((text): [string, number] => {
+    const [, kind = text, length = "0"] = /^(\w+)\((\d+)\)$/.exec(text) ?? [];
+    return [kind, Number(length)];
+  }) as [[string, number], [string, number]];
+  return kind === wantedKind && room >= wantedRoom;
+}

@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { OWN_TABLES } from "../../lib/database/tables.ts";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -266,6 +267,45 @@ export function testDatabase(kind: string, open: () => Promise<DatabaseUnderTest
     await settle(database, "archive");
     await database.finishRun(SECOND, "published");
     assert.deepEqual(await database.unfinishedRuns(), []);
+  });
+
+  /** What another program may have made under a name of the pipeline's own, and what is said of it. */
+  const FOREIGN: readonly (readonly [table: string, statement: string, says: RegExp])[] = [
+    [
+      "source_file",
+      "CREATE TABLE source_file (id BIGINT, path VARCHAR(20))",
+      /it has no column run_id, which must be/,
+    ],
+    [
+      "pipeline_run",
+      "CREATE TABLE pipeline_run (run_id BIGINT)",
+      /its column run_id is bigint, and must be varchar/,
+    ],
+    ["pipeline_schema", "CREATE TABLE pipeline_schema (name VARCHAR(20))", /it has no column version/],
+    [
+      "pipeline_schema",
+      "CREATE TABLE pipeline_schema (version VARCHAR(20))",
+      /its column version is varchar/,
+    ],
+    ["pending_move", "CREATE VIEW pending_move AS SELECT 1 AS id", /it is a view/],
+  ];
+
+  test("prepare() refuses a table of another program under a name of its own, and makes nothing", async (under) => {
+    await under.sql(...OWN_TABLES.map((table) => `DROP TABLE ${table}`));
+    for (const [table, statement, says] of FOREIGN) {
+      await under.sql(statement);
+      const { code, message } = await dataError(() => under.database.prepare());
+      assert.equal(code, "table_differs");
+      assert.match(message, new RegExp(`Cannot use the table ${table} of `));
+      assert.match(message, says);
+      await assert.rejects(async () => await under.sql("SELECT 1 FROM pipeline_lease"));
+      await under.sql(`DROP ${statement.split(" ")[1]} ${table}`);
+    }
+    await under.database.prepare();
+    // What one lacks is made again, and a column that somebody added is in nobody's way.
+    await under.sql("ALTER TABLE source_file ADD COLUMN note VARCHAR(20)", "DROP TABLE replayed_row");
+    await under.database.prepare();
+    await under.sql("SELECT 1 FROM replayed_row");
   });
 
   test("snapshot() writes ids as BIGINT and the rest as text, with NULL, blanks and every letter", async (under) => {

@@ -840,6 +840,17 @@ Deno.test("prepareTables() refuses a table that MySQL would add totals to in the
     await fails(DataError, "table_differs", says, () => under.database.prepareTables([CUSTOMER_TABLE]));
     await under.sql("DROP TABLE customers_data_mart");
   }
+  // A server with a binary log lets an administrator alone make one.
+  await under.database.prepareTables([CUSTOMER_TABLE]);
+  await under.sql(
+    "CREATE TRIGGER twice BEFORE INSERT ON customers_data_mart FOR EACH ROW SET NEW.total_sales = 2 * NEW.total_sales",
+  );
+  await fails(
+    DataError,
+    "table_differs",
+    /it is a table with the trigger twice/,
+    () => under.database.prepareTables([CUSTOMER_TABLE]),
+  );
 });
 
 Deno.test("prepareTables() waits for no other table, when one is locked that is there", async () => {

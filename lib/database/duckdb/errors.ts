@@ -74,6 +74,11 @@ export function isMissing(error: unknown): boolean {
   return MISSING.test(messageOf(error));
 }
 
+/** Whether a table has no column of a name. */
+export function isUnknownColumn(error: unknown): boolean {
+  return /^Binder Error: Referenced column .* not found/i.test(messageOf(error));
+}
+
 /** The error of a file that another process has not closed in time (75). */
 export function databaseInUse(error: unknown, path: string): PipelineError {
   const [, program, pid] = /held in (.*?) \(PID (\d+)\)/.exec(messageOf(error)) ?? [];

@@ -10,9 +10,10 @@ import type { Duckdb } from "../../duckdb/duckdb.ts";
 import { sqlType as columnSqlType } from "../../column_type.ts";
 import { identifier, literal } from "../../sql.ts";
 import { newerSchema } from "../errors.ts";
+import { isMissing, isUnknownColumn } from "./errors.ts";
 import type { ReportingTable } from "../records.ts";
 import { FIRST_DATASET, OWN_TABLES, parseTableType, type TableType } from "../tables.ts";
-import { requireFit } from "../fitting.ts";
+import { type OwnTable, parseOwnTable, requireFit, requireOwn } from "../fitting.ts";
 import { describeTable, GIVEN } from "./rows.ts";
 
 /** Bumped with every change to the pipeline's own tables. */
@@ -41,10 +42,13 @@ const TABLES: Readonly<Record<string, string>> = {
  *
  * @param name The database's name, for messages.
  * @param newId Gives the database its id if it has none.
- * @throws {DataError} `newer_schema`
+ * @throws {DataError} `newer_schema`, or `table_differs` for a table of another program.
  */
 export async function migrate(db: Duckdb, name: string, newId: () => string): Promise<void> {
-  if (await schemaVersion(db) === SCHEMA_VERSION) return;
+  const version = await schemaVersion(db);
+  if (version === SCHEMA_VERSION) return;
+  if (version > SCHEMA_VERSION) throw newerSchema(name);
+  await requireOwnTables(db, name);
   for (const [table, columns] of Object.entries(TABLES)) {
     await db.query(`CREATE TABLE IF NOT EXISTS ${table} (${columns})`);
   }
@@ -58,24 +62,62 @@ export async function migrate(db: Duckdb, name: string, newId: () => string): Pr
     `INSERT INTO pipeline_lease SELECT NULL, NULL, NULL, 0, NULL, NULL
      WHERE NOT EXISTS (SELECT 1 FROM pipeline_lease)`,
   );
-  const [schema] = await db.query("SELECT version FROM pipeline_schema");
-  if (Number(schema?.version) > SCHEMA_VERSION) throw newerSchema(name);
   await db.query(
     `ALTER TABLE source_file ADD COLUMN IF NOT EXISTS dataset VARCHAR DEFAULT ${literal(FIRST_DATASET)}`,
   );
   await db.query(`UPDATE pipeline_schema SET version = ${SCHEMA_VERSION}`);
 }
 
-/** 0 if a table is missing: then everything is made again that is not there. */
+/** Asserts that those of the names that are taken are taken by the pipeline's own tables. */
+async function requireOwnTables(db: Duckdb, name: string): Promise<void> {
+  const views = new Set(
+    (await db.query(
+      "SELECT lower(view_name) AS name FROM duckdb_views() WHERE database_name = current_database()",
+    ))
+      .map((view) => view.name),
+  );
+  for (const [table, ddl] of Object.entries(TABLES)) {
+    const described = await describeTable(db, table);
+    if (described === null) continue;
+    const columns = described.map(({ column_name, column_type, null: isNullable, default: value }) => ({
+      name: String(column_name),
+      type: String(column_type).toLowerCase(),
+      isRequired: isNullable === "NO" && value === null,
+    }));
+    const other = views.has(table) ? "a view" : null;
+    requireOwn(table, wantedOf(table, ddl, columns), { other, columns, key: null }, name);
+  }
+}
+
+/** What a table needs; a ledger from before version 3 has no datasets yet. */
+function wantedOf(table: string, ddl: string, found: readonly { readonly name: string }[]): OwnTable {
+  const { columns: { dataset, ...columns }, key } = parseOwnTable(ddl);
+  const isOld = table === "source_file" && !found.some(({ name }) => name === "dataset");
+  return { columns: dataset === undefined || isOld ? columns : { ...columns, dataset }, key };
+}
+
+/** 0 if there is none, or a table is missing: then everything is looked at, and made that is not there. */
 async function schemaVersion(db: Duckdb): Promise<number> {
+  const version = await readVersion(db);
+  if (version !== SCHEMA_VERSION) return version;
   const [found] = await db.query(
     `SELECT count(*) AS tables FROM duckdb_tables()
      WHERE database_name = current_database() AND table_name IN ${GIVEN}`,
     [JSON.stringify(OWN_TABLES)],
   );
-  if (Number(found?.tables) < OWN_TABLES.length) return 0;
-  const [schema] = await db.query("SELECT version FROM pipeline_schema");
-  return Number(schema?.version ?? 0);
+  return Number(found?.tables) === OWN_TABLES.length ? version : 0;
+}
+
+/** 0 if there is no such table, or another program's. */
+async function readVersion(db: Duckdb): Promise<number> {
+  try {
+    const [schema] = await db.query("SELECT version FROM pipeline_schema");
+    const version = Number(schema?.version ?? 0);
+    return Number.isInteger(version) ? version : 0;
+  } catch (error) {
+    if (isMissing(error) || isUnknownColumn(error)) return 0;
+    throw error;
+  }
 }
 
 /**

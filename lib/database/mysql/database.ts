@@ -35,7 +35,7 @@ import { MysqlPool } from "./pool.ts";
 import { newByLineage, rejectedFiles, replayedLines } from "./replay.ts";
 import { batches, NOW } from "./rows.ts";
 import { writeSnapshot } from "./snapshot.ts";
-import { requireReportingTables } from "./reporting_tables.ts";
+import { requireReportingTables } from "./found_tables.ts";
 import { createMissing, migrate, readOwn } from "./tables.ts";
 import { usesTls } from "./tls.ts";
 import { transaction } from "./transaction.ts";

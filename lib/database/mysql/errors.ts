@@ -18,6 +18,8 @@ export type FaultKind =
   | "contended"
   /** A table does not exist. */
   | "missing_table"
+  /** A table has no column of that name. */
+  | "unknown_column"
   /** A column that is to be added exists already. */
   | "column_exists"
   /** A row has a key that another row has. */
@@ -36,6 +38,7 @@ const KINDS: readonly (readonly [kind: FaultKind, numbers: readonly number[]])[]
   // not ready, sent away because the server goes offline.
   ["lost", [1053, 1152, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031, 1047]],
   ["missing_table", [1146]],
+  ["unknown_column", [1054]],
   ["column_exists", [1060]],
   ["duplicate_key", [1062]],
   // Not allowed by the server's local_infile.

@@ -9,6 +9,7 @@
  */
 import { literal } from "../../sql.ts";
 import { newerSchema } from "../errors.ts";
+import { requireOwnTables } from "./found_tables.ts";
 import type { ReportingTable } from "../records.ts";
 import { FIRST_DATASET, OWN_TABLES, parseTableType, type TableType } from "../tables.ts";
 import { BULK_TIMEOUT_MS, type MysqlConnection, type SqlParameter, type SqlRow } from "./connection.ts";
@@ -69,12 +70,13 @@ const TABLES: Readonly<Record<string, string>> = {
  *
  * @param name The database's name, for messages.
  * @param newId Becomes the database's id if it has none.
- * @throws {DataError} `newer_schema`
+ * @throws {DataError} `newer_schema`, or `table_differs` for a table of another program.
  */
 export async function migrate(connection: MysqlConnection, name: string, newId: () => string): Promise<void> {
   const version = await schemaVersion(connection);
   if (version === SCHEMA_VERSION) return;
   if (version > SCHEMA_VERSION) throw newerSchema(name);
+  await requireOwnTables(connection, TABLES, name);
   for (const [table, columns] of Object.entries(TABLES)) {
     await connection.run(`CREATE TABLE IF NOT EXISTS ${table} (${columns}) ${TABLE_OPTIONS}`);
   }
@@ -91,14 +93,25 @@ export async function migrate(connection: MysqlConnection, name: string, newId: 
 
 /** 0 if there is none, or a table is missing: then everything is made again that is not there. */
 async function schemaVersion(connection: MysqlConnection): Promise<number> {
-  const found = await readOrEmpty(connection, "SELECT version FROM pipeline_schema WHERE id = 1");
-  const version = Number(found[0]?.[0] ?? 0);
+  const version = await readVersion(connection);
   if (version !== SCHEMA_VERSION) return version;
   const [count] = await connection.query(
     "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME IN (?)",
     [OWN_TABLES],
   );
   return Number(count?.[0]) === OWN_TABLES.length ? version : 0;
+}
+
+/** 0 if there is no such table, or another program's. */
+async function readVersion(connection: MysqlConnection): Promise<number> {
+  try {
+    const found = await readOrEmpty(connection, "SELECT version FROM pipeline_schema WHERE id = 1");
+    const version = Number(found[0]?.[0] ?? 0);
+    return Number.isInteger(version) ? version : 0;
+  } catch (error) {
+    if (error instanceof MysqlFault && error.kind === "unknown_column") return 0;
+    throw error;
+  }
 }
 
 /** Whether the ledger names datasets; before version 3 it does not. */

@@ -66,6 +66,7 @@ const INITS: Readonly<Record<string, string>> = {
   "another time": "SET time_zone = '+05:30', timestamp = 86400",
   "read-only": "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
   "last ids": "SET sql_auto_is_null = 1",
+  "another language": "SET lc_messages = 'de_DE', lc_time_names = 'de_DE'",
   "no checks": "SET foreign_key_checks = 0, unique_checks = 0, group_concat_max_len = 4",
 };
 

@@ -8,7 +8,7 @@
 /** Patterns of names with the reason; a name has one. */
 export const UNPINNED: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [
-    /^(optimizer|histogram|eq_range_|join_cache|mrr_cost|range_opt|max_rowid_|max_seeks_|max_length_for_sort|use_(stat_tables|secondary)|secondary_engine_cost|enable_secondary|in_predicate|expensive_sub|sql_buffer_result|innodb_parallel|mhnsw_|analyze_)/,
+    /^(optimizer|histogram|eq_range_|join_cache|mrr_cost|range_opt|max_rowid_|max_seeks_|max_length_for_sort|use_stat_tables|secondary_engine_cost|enable_secondary|in_predicate|expensive_sub|sql_buffer_result|innodb_parallel|mhnsw_|analyze_)/,
     "how a statement is carried out, not what it gives",
   ],
   [
@@ -21,7 +21,7 @@ export const UNPINNED: readonly (readonly [pattern: RegExp, reason: string])[] =
   ],
   [/^query_cache_/, "a cache answers as the table would"],
   [
-    /^(log_|slow_|long_query|min_examined|general_log|profiling|sql_log_off|sql_warnings|sql_quote_show|note_verbosity|progress_report|end_markers|explain_|print_identified|show_|terminology|information_schema_stats|lc_|myisam_stats|aria_stats|sql_show)/,
+    /^(log_|slow_|long_query|min_examined|general_log|profiling|sql_log_off|sql_warnings|sql_quote_show|note_verbosity|progress_report|end_markers|explain_|print_identified|show_|terminology|information_schema_stats|lc_time|myisam_stats|aria_stats|sql_show)/,
     "what is logged or shown to people",
   ],
   [

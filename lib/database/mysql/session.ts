@@ -51,6 +51,8 @@ const BOTH: Pins = {
   unique_checks: 1,
   // Warnings are counted: after LOAD DATA LOCAL nothing else tells that a value was cut.
   sql_notes: 1,
+  // The missing privilege is read from an error's text.
+  lc_messages: "en_US",
   // Waits that end.
   innodb_lock_wait_timeout: LOCK_WAIT_SECONDS,
   lock_wait_timeout: LOCK_WAIT_SECONDS,
@@ -74,6 +76,8 @@ const MARIADB: Pins = {
 
 /** Variables of MySQL alone. */
 const MYSQL: Pins = {
+  // A copy of the tables in another engine may lag behind them.
+  use_secondary_engine: "OFF",
   max_execution_time: 0,
 };
 

@@ -40,9 +40,12 @@ const CONCURRENCY = 8;
 /** Makes the run's manifest and everything local that it names. */
 export async function download(context: DownloadContext): Promise<Manifest> {
   const { config, frozen, model, runId, dryRun, store, database, engine, log, modelFault } = context;
+  // The engine and the database are busy at the same time; what is wrong with the model is said first.
+  const preparing = dryRun ? Promise.resolve() : database.prepare();
+  preparing.catch(() => {});
   const fault = await describeModel(model, engine);
   if (fault) throw modelFault(fault.path, fault.what);
-  if (!dryRun) await database.prepare();
+  await preparing;
   await database.prepareTables(reportingTables(model));
   const token = dryRun ? 0 : (await context.acquireLease()).token;
   await requireBinding(store, database, config.prefixes);

@@ -69,8 +69,10 @@ async function unpack(root: string, packages: readonly string[]): Promise<void> 
 /** The archive that this system takes its own packages from. */
 async function findMirror(): Promise<string> {
   const args = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"];
-  const { stdout } = await runProgram("apt-get", args);
-  return stdout.split("\n").find((uri) => /\/debian\/?$/.test(uri)) ?? "http://deb.debian.org/debian";
+  const { stdout, text } = await runProgram("apt-get", args);
+  const mirror = stdout.split("\n").find((uri) => /\/debian\/?$/.test(uri));
+  if (mirror !== undefined) return mirror;
+  throw new Error(`apt-get knows no archive of Debian, from which the tests take newer servers: ${text}`);
 }
 
 async function step(program: string, args: readonly string[]): Promise<void> {

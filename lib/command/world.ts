@@ -64,7 +64,7 @@ export const REAL_WORLD: World = {
   openEngine: openDuckdbEngine,
 };
 
-/** Where Node looks for further authorities. */
+/** The variable that names a file of further authorities to Node. */
 const EXTRA_AUTHORITIES = "NODE_EXTRA_CA_CERTS";
 
 /**

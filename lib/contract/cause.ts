@@ -93,7 +93,7 @@ function senderNames({ rename }: FileForm): (column: string) => string {
   return (column) => names.get(headerName(column)) ?? column;
 }
 
-/** Where a file is none of its encoding, and what it may be instead. */
+/** Says which bytes of a file are none of its declared encoding, and what the file may be instead. */
 async function explainDecoding(path: string, detail: string, { encoding }: FileForm): Promise<string> {
   using file = await Deno.open(path);
   let number = 1;
@@ -115,7 +115,7 @@ async function explainDecoding(path: string, detail: string, { encoding }: FileF
   return detail;
 }
 
-/** Where a file is not UTF-8, and what may be there. */
+/** Says which bytes of a file are not UTF-8, and what they may be. */
 async function explainBytes(path: string, detail: string, head: Uint8Array): Promise<string> {
   const size = (await Deno.stat(path)).size;
   let offset = 0, number = 1;

@@ -13,7 +13,7 @@ import { BOM, LF } from "../csv/marks.ts";
 
 const MARK = BOM.toString();
 
-/** Reads on no further than it has to; `null` if there is no header where there should be one. */
+/** Reads on no further than it has to; `null` if the header is missing. */
 export async function readFileHead(
   bytes: AsyncIterable<Uint8Array>,
   { csv, form = DEFAULT_FORM }: CheckSettings,

@@ -15,9 +15,9 @@ import { isBlankRow, RowParser } from "../csv/row.ts";
 export interface Column {
   /** The contract's name. */
   readonly column: string;
-  /** What the file calls it; `null` for a file without a header, or where it is not found. */
+  /** What the file calls it; `null` for a file without a header, or if it is not found. */
   readonly name: string | null;
-  /** Its position, from 0; `null` where it is not found. */
+  /** Its position, from 0; `null` if it is not found. */
   readonly index: number | null;
 }
 
@@ -29,7 +29,7 @@ export interface Head extends Division {
   readonly header: readonly string[] | null;
   /** Names of the header that are not the contract's, and the columns that they are. */
   readonly rename: Readonly<Record<string, string>>;
-  /** Where the contract's columns are. */
+  /** The contract's columns, each with its position in the file. */
   readonly columns: readonly Column[];
   /** Names of the header that are no column. */
   readonly left: readonly string[];
@@ -150,7 +150,10 @@ function matchNames(fields: readonly string[], names: readonly string[]) {
   return { columns, rename, left: others() };
 }
 
-/** Where names are of no help: the dialect by which most rows are as wide, and the contract's order. */
+/**
+ * The head of a file whose names are of no help: the dialect by which most rows have the same width, and the columns in the
+ * contract's order.
+ */
 function byPosition(
   lines: readonly string[],
   names: readonly string[],

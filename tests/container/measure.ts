@@ -1,6 +1,6 @@
 /**
  * `deno task bench:container`: nights of many rows in Pods, with the limits of the Kubernetes manifests; says how long each
- * stage takes to start, and what time, memory and disk it took. Exits with 1 where a stage fails or is killed.
+ * stage takes to start, and what time, memory and disk it took. Exits with 1 if a stage fails or is killed.
  *
  * @module
  */

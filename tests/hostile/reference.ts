@@ -257,7 +257,7 @@ function passes(check: string, values: Values): boolean {
   return rule(values) === true;
 }
 
-/** The value of a field; `null` where it is not exactly one of the type, or not written like it. */
+/** The value of a field; `null` if it is not exactly one of the type, or not written like it. */
 function readValue(text: string, type: string, form: Partial<SourceEntry>): Value | null {
   if (type === "text") return text;
   const { dateFormat = "%Y-%m-%d", decimalComma = false, thousands } = form;

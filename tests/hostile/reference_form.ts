@@ -18,7 +18,7 @@ export const ENCODING_NAMES = [
 
 export type EncodingName = typeof ENCODING_NAMES[number];
 
-/** Characters of windows-1252 from 80 to 9f; a blank where there is none (Microsoft, "Code page 1252"). */
+/** Characters of windows-1252 from 80 to 9f; a blank for a byte without one (Microsoft, "Code page 1252"). */
 const WINDOWS_1252 = "€ ‚ƒ„…†‡ˆ‰Š‹Œ Ž  ‘’“”•–—˜™š›œ žŸ";
 /** What ISO 8859-15 has otherwise than ISO 8859-1. */
 const ISO_8859_15: Readonly<Record<number, string>> = {

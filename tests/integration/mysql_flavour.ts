@@ -13,7 +13,7 @@ export const FLAVOURS = ["mariadb", "mariadb-sid", "mysql"] as const;
 /** One of {@linkcode FLAVOURS}. */
 export type FlavourName = (typeof FLAVOURS)[number];
 
-/** A server's programs, and its words where the others have different ones. */
+/** A server's programs, and its words for what the other servers say differently. */
 export interface Flavour {
   readonly name: FlavourName;
   /** Fills a new data directory. */

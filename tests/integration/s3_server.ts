@@ -90,7 +90,7 @@ export class S3Server implements AsyncDisposable {
   readonly port: number;
   /** With all rights. */
   readonly client: S3Client;
-  /** Where clients find it. */
+  /** The URL by which clients find the server. */
   readonly endpoint: string;
   /** Certificate of the authority that the server's certificate is from, if it has one. */
   readonly caFile: string;

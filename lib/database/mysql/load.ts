@@ -123,7 +123,7 @@ export async function loadFields(
     // LOCAL turns errors into warnings: a value that does not fit is cut, a row that cannot be is left out.
     if (warningCount > 0) {
       const [warning] = await connection.query("SHOW WARNINGS LIMIT 1");
-      // Where max_error_count is 0 the server tells how many there are and none of them.
+      // If max_error_count is 0, the server tells how many warnings there are, and shows none.
       throw new MysqlFault("other", Number(warning?.[1] ?? TRUNCATED), "LOAD_DATA_WARNING");
     }
   } catch (error) {

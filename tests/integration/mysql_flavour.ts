@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { runProgram } from "../support/programs.ts";
-import { sidPackages } from "./sid_packages.ts";
+import { sidPackages, type Unpacked } from "./sid_packages.ts";
 
 /** Names of servers, the default first; the environment variable `TEST_MYSQL` names one. */
 export const FLAVOURS = ["mariadb", "mariadb-sid", "mysql"] as const;
@@ -96,15 +96,7 @@ const MARIADB_SCRIPTS = [
 async function sidMariadb(): Promise<Flavour> {
   const packages = await sidPackages("mariadb-sid", ["mariadb-server-core", "mariadb-client-core"]);
   const share = join(packages.root, "usr/share/mariadb");
-  const command = (args: readonly string[]) =>
-    packages.command("usr/sbin/mariadbd", [
-      "--no-defaults",
-      ...AS_USER,
-      `--lc-messages-dir=${share}`,
-      `--character-sets-dir=${share}/charsets`,
-      `--plugin-dir=${packages.root}/usr/lib/mysql/plugin`,
-      ...args,
-    ]);
+  const command = commandIn(packages, "usr/sbin/mariadbd", share);
   return {
     ...MARIADB,
     name: "mariadb-sid",
@@ -119,22 +111,25 @@ async function sidMariadb(): Promise<Flavour> {
   };
 }
 
-/** Oracle's MySQL as Debian has it. */
-async function mysql(): Promise<Flavour> {
-  const packages = await sidPackages("mysql", ["mysql-server-core"]);
-  const share = join(packages.root, "usr/share/mysql");
-  const command = (args: readonly string[]) =>
-    packages.command("usr/sbin/mysqld", [
+/** The command of a server among unpacked packages, which finds its own files there. */
+function commandIn(packages: Unpacked, program: string, share: string): Flavour["command"] {
+  return (args) =>
+    packages.command(program, [
       "--no-defaults",
       ...AS_USER,
       `--lc-messages-dir=${share}`,
       `--character-sets-dir=${share}/charsets`,
       `--plugin-dir=${packages.root}/usr/lib/mysql/plugin`,
-      // Its default is a folder that is not there.
-      "--secure-file-priv=NULL",
-      "--mysqlx=OFF",
       ...args,
     ]);
+}
+
+/** Oracle's MySQL as Debian has it. */
+async function mysql(): Promise<Flavour> {
+  const packages = await sidPackages("mysql", ["mysql-server-core"]);
+  const server = commandIn(packages, "usr/sbin/mysqld", join(packages.root, "usr/share/mysql"));
+  // The default of the first is a folder that is not there.
+  const command = (args: readonly string[]) => server(["--secure-file-priv=NULL", "--mysqlx=OFF", ...args]);
   return {
     name: "mysql",
     reloadTls: "ALTER INSTANCE RELOAD TLS",

@@ -46,16 +46,20 @@ const INCENTIVE = "decimal(28,2)";
  * @throws {DataError} `table_differs`, with everything that is wrong.
  */
 export function requireFit(table: ReportingTable, found: FoundTable, database: string): void {
-  const faults = found.other === null
-    ? [...faultsOfColumns(table, found), ...faultsOfKey(table, found)]
-    : [`it is ${found.other}`];
+  const faults = [...faultsOfColumns(table, found), ...faultsOfKey(table.key, found.key)];
+  const remedy = "alter the table, or rename it, and run again, which makes a new one";
+  requireNone(
+    found.other === null ? faults : [`it is ${found.other}`],
+    `${table.name} of ${database}`,
+    remedy,
+  );
+}
+
+function requireNone(faults: readonly string[], table: string, remedy: string): void {
   if (faults.length === 0) return;
   throw new DataError(
     "table_differs",
-    `Cannot use the table ${table.name} of ${database}: ${
-      faults.join("; ")
-    }. Nothing was changed: alter the table, or ` +
-      "rename it, and run again, which makes a new one",
+    `Cannot use the table ${table}: ${faults.join("; ")}. Nothing was changed: ${remedy}`,
   );
 }
 
@@ -73,7 +77,12 @@ function* faultsOfColumns(table: ReportingTable, { columns }: FoundTable): Gener
     }
     byName.delete(name.toLowerCase());
   }
-  for (const { name, isRequired } of byName.values()) {
+  yield* faultsOfOthers(byName.values());
+}
+
+/** What is wrong with columns that no statement here knows. */
+function* faultsOfOthers(columns: Iterable<Pick<FoundColumn, "name" | "isRequired">>): Generator<string> {
+  for (const { name, isRequired } of columns) {
     if (isRequired) yield `its column ${name} is not known here, and must neither be NULL nor left out`;
   }
 }
@@ -84,31 +93,55 @@ function takes({ takes, scale }: FoundColumn, wanted: TableType): boolean {
   return takes === wanted.kind && (wanted.kind !== "decimal" || wanted.scale === scale);
 }
 
-function faultsOfKey({ key }: ReportingTable, found: FoundTable): string[] {
+function faultsOfKey(wanted: readonly string[], found: readonly string[] | null): string[] {
   const names = (columns: readonly string[]) => columns.map((name) => name.toLowerCase()).sort().join(", ");
-  if (found.key === null || names(found.key) === names(key)) return [];
-  const what = found.key.length === 0
-    ? "it has no primary key"
-    : `its primary key is ${found.key.join(", ")}`;
-  return [`${what}, and must be ${key.join(", ")}`];
+  if (found === null || names(found) === names(wanted)) return [];
+  const what = found.length === 0 ? "it has no primary key" : `its primary key is ${found.join(", ")}`;
+  return [`${what}, and must be ${wanted.join(", ")}`];
 }
 
-/** A table of the pipeline's own, as its DDL has it. */
-export interface OwnTable {
-  /** Types by the names of the columns, in lower case: `varchar(20)`. */
-  readonly columns: Readonly<Record<string, string>>;
-  /** The columns of its primary key; empty if it needs none. */
-  readonly key: readonly string[];
-}
-
-/** The same table as the database has it; types are written as in {@linkcode OwnTable}. */
+/** A table of the pipeline's own as the database has it. */
 export interface FoundOwnTable extends Pick<FoundTable, "other" | "key"> {
   /** Its columns. */
   readonly columns: readonly Pick<FoundColumn, "name" | "type" | "isRequired">[];
 }
 
-/** Reads the columns and the key of a DDL, as `CREATE TABLE` has it between its brackets. */
-export function parseOwnTable(ddl: string): OwnTable {
+/**
+ * Asserts that a table of the pipeline's own is that, and not one of the same name that another program has made.
+ *
+ * @param ddl What its `CREATE TABLE` has between its brackets.
+ * @param plainType A type as it is compared, whichever of the server's words it is given in.
+ * @throws {DataError} `table_differs`, with everything that is wrong.
+ */
+export function requireOwn(
+  name: string,
+  ddl: string,
+  found: FoundOwnTable,
+  { database, plainType }: { readonly database: string; readonly plainType: (type: string) => string },
+): void {
+  const columns = found.columns.map((column) => ({ ...column, type: plainType(column.type) }));
+  const wanted = parseOwnTable(ddl);
+  const byName = new Map(columns.map((column) => [column.name.toLowerCase(), column]));
+  // A ledger from before version 3 gets it.
+  if (name === "source_file" && !byName.has("dataset")) delete wanted.columns.dataset;
+  const faults: string[] = [];
+  for (const [column, type] of Object.entries(wanted.columns)) {
+    const there = byName.get(column), needed = plainType(type);
+    if (there === undefined) faults.push(`it has no column ${column}, which must be ${needed}`);
+    else if (!isAtLeast(there.type, needed)) {
+      faults.push(`its column ${column} is ${there.type}, and must be ${needed}`);
+    }
+    byName.delete(column);
+  }
+  faults.push(...faultsOfOthers(byName.values()), ...faultsOfKey(wanted.key, found.key));
+  const remedy =
+    "the name is one of the pipeline's own tables; rename the other program's, or give the pipeline a " +
+    "database of its own";
+  requireNone(found.other === null ? faults : [`it is ${found.other}`], `${name} of ${database}`, remedy);
+}
+
+/** Reads the columns and the key of a DDL. */
+function parseOwnTable(ddl: string): { columns: Record<string, string>; key: readonly string[] } {
   const columns: Record<string, string> = {};
   let key: string[] = [];
   // A comma within brackets is of a type or a key.
@@ -117,51 +150,19 @@ export function parseOwnTable(ddl: string): OwnTable {
     if (ofKey !== undefined) key = ofKey.split(",").map((name) => name.trim());
     if (/^(PRIMARY )?KEY /.test(part)) continue;
     const [, name = "", type = ""] = /^(\w+) (\w+(?:\(\d+\))?)/.exec(part) ?? [];
-    columns[name] = type.toLowerCase();
+    columns[name] = type;
     if (part.includes("PRIMARY KEY")) key = [name];
   }
   return { columns, key };
 }
 
-/**
- * Asserts that a table of the pipeline's own is that, and not one of the same name that another program has made.
- *
- * @throws {DataError} `table_differs`, with everything that is wrong.
- */
-export function requireOwn(name: string, wanted: OwnTable, found: FoundOwnTable, database: string): void {
-  const faults = found.other === null ? [...faultsOfOwn(wanted, found)] : [`it is ${found.other}`];
-  if (faults.length === 0) return;
-  throw new DataError(
-    "table_differs",
-    `Cannot use the table ${name} of ${database}: ${
-      faults.join("; ")
-    }. Nothing was changed: the name is one of the ` +
-      "pipeline's own tables; rename the other program's, or give the pipeline a database of its own",
-  );
-}
-
-function* faultsOfOwn(wanted: OwnTable, found: FoundOwnTable): Generator<string> {
-  const byName = new Map(found.columns.map((column) => [column.name.toLowerCase(), column]));
-  for (const [name, type] of Object.entries(wanted.columns)) {
-    const column = byName.get(name);
-    if (column === undefined) yield `it has no column ${name}, which must be ${type}`;
-    else if (!isAtLeast(column.type, type)) yield `its column ${name} is ${column.type}, and must be ${type}`;
-    byName.delete(name);
-  }
-  for (const { name, isRequired } of byName.values()) {
-    if (isRequired) yield `its column ${name} is not known here, and must neither be NULL nor left out`;
-  }
-  const keys = (columns: readonly string[]) => columns.map((name) => name.toLowerCase()).sort().join(", ");
-  if (found.key !== null && keys(found.key) !== keys(wanted.key)) {
-    yield `its primary key is ${found.key.join(", ") || "missing"}, and must be ${wanted.key.join(", ")}`;
-  }
-}
-
-/** Whether a type is the other one, or has more room. */
+/** Whether a type is the other one, or has more room: `varchar(30)` for `varchar(20)`. */
 function isAtLeast(type: string, wanted: string): boolean {
-  const [[kind, room], [wantedKind, wantedRoom]] = [type, wanted].map((text): [string, number] => {
-    const [, kind = text, length = "0"] = /^(\w+)\((\d+)\)$/.exec(text) ?? [];
-    return [kind, Number(length)];
-  }) as [[string, number], [string, number]];
-  return kind === wantedKind && room >= wantedRoom;
+  const [kind, room = 0] = partsOf(type), [wantedKind, least = 0] = partsOf(wanted);
+  return kind === wantedKind && room >= least;
+}
+
+function partsOf(type: string): [kind: string, room?: number] {
+  const [, kind, length] = /^(\w+)\((\d+)\)$/.exec(type) ?? [];
+  return kind === undefined ? [type] : [kind, Number(length)];
 }

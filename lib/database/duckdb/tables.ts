@@ -13,7 +13,7 @@ import { newerSchema } from "../errors.ts";
 import { isMissing, isUnknownColumn } from "./errors.ts";
 import type { ReportingTable } from "../records.ts";
 import { FIRST_DATASET, OWN_TABLES, parseTableType, type TableType } from "../tables.ts";
-import { type OwnTable, parseOwnTable, requireFit, requireOwn } from "../fitting.ts";
+import { requireFit, requireOwn } from "../fitting.ts";
 import { describeTable, GIVEN } from "./rows.ts";
 
 /** Bumped with every change to the pipeline's own tables. */
@@ -76,24 +76,18 @@ async function requireOwnTables(db: Duckdb, name: string): Promise<void> {
     ))
       .map((view) => view.name),
   );
+  const plainType = (type: string) => type.toLowerCase();
   for (const [table, ddl] of Object.entries(TABLES)) {
     const described = await describeTable(db, table);
     if (described === null) continue;
     const columns = described.map(({ column_name, column_type, null: isNullable, default: value }) => ({
       name: String(column_name),
-      type: String(column_type).toLowerCase(),
+      type: String(column_type),
       isRequired: isNullable === "NO" && value === null,
     }));
     const other = views.has(table) ? "a view" : null;
-    requireOwn(table, wantedOf(table, ddl, columns), { other, columns, key: null }, name);
+    requireOwn(table, ddl, { other, columns, key: null }, { database: name, plainType });
   }
-}
-
-/** What a table needs; a ledger from before version 3 has no datasets yet. */
-function wantedOf(table: string, ddl: string, found: readonly { readonly name: string }[]): OwnTable {
-  const { columns: { dataset, ...columns }, key } = parseOwnTable(ddl);
-  const isOld = table === "source_file" && !found.some(({ name }) => name === "dataset");
-  return { columns: dataset === undefined || isOld ? columns : { ...columns, dataset }, key };
 }
 
 /** 0 if there is none, or a table is missing: then everything is looked at, and made that is not there. */

@@ -3,14 +3,7 @@
  *
  * @module
  */
-import {
-  type FoundColumn,
-  type FoundTable,
-  type OwnTable,
-  parseOwnTable,
-  requireFit,
-  requireOwn,
-} from "../fitting.ts";
+import { type FoundColumn, type FoundTable, requireFit, requireOwn } from "../fitting.ts";
 import type { ReportingTable } from "../records.ts";
 import type { TableType } from "../tables.ts";
 import type { MysqlConnection, SqlRow } from "./connection.ts";
@@ -41,18 +34,8 @@ export async function requireOwnTables(
   const found = await findTables(connection, Object.keys(tables));
   for (const [name, ddl] of Object.entries(tables)) {
     const there = found.get(name);
-    if (!there) continue;
-    const columns = there.columns.map((column) => ({ ...column, type: plainType(column.type) }));
-    requireOwn(name, wantedOf(name, ddl, columns), { ...there, columns }, database);
+    if (there) requireOwn(name, ddl, there, { database, plainType });
   }
-}
-
-/** What a table needs; a ledger from before version 3 has no datasets yet. */
-function wantedOf(name: string, ddl: string, found: readonly { readonly name: string }[]): OwnTable {
-  const { columns, key } = parseOwnTable(ddl);
-  const isOld = name === "source_file" && !found.some((column) => column.name === "dataset");
-  const wanted = Object.entries(columns).filter(([column]) => !isOld || column !== "dataset");
-  return { columns: Object.fromEntries(wanted.map(([column, type]) => [column, plainType(type)])), key };
 }
 
 /** A type without what the servers write differently. */

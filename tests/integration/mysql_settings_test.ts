@@ -4,12 +4,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { isPinned } from "../../lib/database/mysql/session.ts";
 import { assertSameOutcome, type Outcome, readNightEnd } from "../support/outcome.ts";
 import { parseSummary, runPipeline, runTask } from "../support/task.ts";
 import { goldenPath } from "../support/workspace.ts";
 import { createRemote, type RemoteDeployment, Servers } from "./remote_deployment.ts";
-import { UNPINNED } from "./session_variables.ts";
+import { isPinned, UNPINNED } from "./session_variables.ts";
 
 let servers: Servers;
 Deno.test.beforeAll(async () => void (servers = await Servers.start()));

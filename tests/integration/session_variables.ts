@@ -4,6 +4,22 @@
  *
  * @module
  */
+import { BOTH, MARIADB, MYSQL } from "../../lib/database/mysql/session.ts";
+
+/** Pinned by a statement of its own, or with another: a collation sets its character set. */
+const PINNED_BESIDES = [
+  "timestamp",
+  "character_set_connection",
+  "tx_isolation",
+  "tx_read_only",
+  "transaction_isolation",
+  "transaction_read_only",
+];
+
+/** Whether a connection pins a variable. */
+export function isPinned(name: string): boolean {
+  return name in { ...BOTH, ...MARIADB, ...MYSQL } || PINNED_BESIDES.includes(name);
+}
 
 /** Patterns of names with the reason; a name has one. */
 export const UNPINNED: readonly (readonly [pattern: RegExp, reason: string])[] = [

@@ -24,10 +24,10 @@ const NO_LIMIT = 18_446_744_073_709_551_615n;
 const DEFAULT = "DEFAULT";
 
 /** Values by the names of variables. */
-type Pins = Readonly<Record<string, string | number | bigint>>;
+export type Pins = Readonly<Record<string, string | number | bigint>>;
 
 /** Variables of both servers, in the order in which they are set. */
-const BOTH: Pins = {
+export const BOTH: Pins = {
   // Texts are what they are: no other character set on the way to the server, in it, or back.
   character_set_client: "utf8mb4",
   character_set_results: "utf8mb4",
@@ -60,7 +60,7 @@ const BOTH: Pins = {
 };
 
 /** Variables of MariaDB alone. */
-const MARIADB: Pins = {
+export const MARIADB: Pins = {
   // The rows of now, also of a table with system versioning.
   system_versioning_asof: DEFAULT,
   max_error_count: 64,
@@ -75,7 +75,7 @@ const MARIADB: Pins = {
 };
 
 /** Variables of MySQL alone. */
-const MYSQL: Pins = {
+export const MYSQL: Pins = {
   // A copy of the tables in another engine may lag behind them.
   use_secondary_engine: "OFF",
   max_execution_time: 0,
@@ -95,9 +95,9 @@ const SET = [
 ].join(" ");
 
 const READ_BACK = [
-  `SELECT @@max_allowed_packet, ${readings(BOTH)}`,
-  forMariadb(`, ${readings(MARIADB)}, @@SESSION.tx_isolation, @@SESSION.tx_read_only`),
-  forMysql(`, ${readings(MYSQL)}, @@SESSION.transaction_isolation, @@SESSION.transaction_read_only`),
+  `SELECT @@version, @@max_allowed_packet, ${readings(BOTH)}`,
+  forMariadb(`, @@SESSION.tx_isolation, @@SESSION.tx_read_only, ${readings(MARIADB)}`),
+  forMysql(`, @@SESSION.transaction_isolation, @@SESSION.transaction_read_only, ${readings(MYSQL)}`),
 ].join(" ");
 
 function assignments(pins: Pins): string {
@@ -130,13 +130,12 @@ export async function pinSession(session: Session, isReadOnly: boolean): Promise
   await session.run(
     `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ${isReadOnly ? "ONLY" : "WRITE"}`,
   );
-  const [[maxPacketBytes, ...found] = []] = await session.query(READ_BACK);
-  const isMysql = found.length === Object.keys({ ...BOTH, ...MYSQL }).length + 2;
+  const [[version, maxPacketBytes, ...found] = []] = await session.query(READ_BACK);
   const expected: Pins = {
     ...BOTH,
-    ...(isMysql ? MYSQL : MARIADB),
     "transaction isolation": ISOLATION,
     "transaction read only": isReadOnly ? 1 : 0,
+    ...(/mariadb/i.test(String(version)) ? MARIADB : MYSQL),
   };
   for (const [i, [name, value]] of Object.entries(expected).entries()) {
     if (comparable(String(found[i])) === comparable(String(value))) continue;
@@ -154,18 +153,4 @@ export async function pinSession(session: Session, isReadOnly: boolean): Promise
 /** A set of words in one order. Numbers of seconds may have decimals. */
 function comparable(value: string): string {
   return value.split(",").sort().join().replace(/\.0+$/, "");
-}
-
-/** Whether a variable is pinned. */
-export function isPinned(name: string): boolean {
-  const others = [
-    "timestamp",
-    "tx_isolation",
-    "tx_read_only",
-    "transaction_isolation",
-    "transaction_read_only",
-  ];
-  // Setting a collation sets its character set.
-  return name in { ...BOTH, ...MARIADB, ...MYSQL } || others.includes(name) ||
-    name === "character_set_connection";
 }

@@ -56,21 +56,18 @@ export interface ActionCall extends ConfigWorld {
 }
 
 /** Runs the action that the arguments name, and ends the process. */
-export async function mainOf(toolbox: Toolbox): Promise<never> {
-  const { env, now, randomBytes } = REAL_WORLD;
-  const command: CommandProcess = new CommandProcess(toolbox.name, now, (thrown) => {
-    const besides = toolbox.actions.find(({ name }) => name === command.args[0])?.besidesError;
-    const error = summariseError(thrown);
-    return { summary: { ...besides, error }, text: "", compact: { state: "failed", error } };
-  });
-  // What an action writes is there whole or not at all, so it may end anywhere. The runtime's exit also sets right a
-  // terminal that does not show what is typed, which a signal that ends the process at once would not.
-  command.onSignal((reason) => command.exit(reason.exitCode), { hangUp: true });
-  try {
+export function mainOf(toolbox: Toolbox): Promise<never> {
+  const { env, randomBytes } = REAL_WORLD;
+  const besides = (args: readonly string[]) =>
+    toolbox.actions.find(({ name }) => name === args[0])?.besidesError;
+  return carryOut({ name: toolbox.name, besides }, (command) => {
+    // What an action writes is there whole or not at all, so it may end anywhere. The runtime's exit also sets right a
+    // terminal that does not show what is typed, which a signal that ends the process at once would not.
+    command.onSignal((reason) => command.exit(reason.exitCode), { hangUp: true });
     const request = parseAction(toolbox, command.args, command.terminal.print);
-    if (request.kind === "help") return command.exit(ExitCode.ok);
+    if (request.kind === "help") return null;
     const { usage: action, flags } = request;
-    const { json, text } = await action.run({
+    return action.run({
       configPath: configPathOf(flags, env),
       path: flags.path ?? "",
       flags,
@@ -80,7 +77,21 @@ export async function mainOf(toolbox: Toolbox): Promise<never> {
       randomBytes,
       readSecret,
     });
-    command.print(json, text);
+  });
+}
+
+/** Does a command's work, prints the result unless it was about help, and ends the process. */
+async function carryOut(
+  { name, besides }: { name: string; besides?: (args: readonly string[]) => object | undefined },
+  work: (command: CommandProcess) => Promise<ActionResult> | null,
+): Promise<never> {
+  const command: CommandProcess = new CommandProcess(name, REAL_WORLD.now, (thrown) => {
+    const error = summariseError(thrown);
+    return { summary: { ...besides?.(command.args), error }, text: "", compact: { state: "failed", error } };
+  });
+  try {
+    const result = await work(command);
+    if (result !== null) command.print(result.json, result.text);
     return command.exit(ExitCode.ok);
   } catch (error) {
     return command.exit(command.fail(error));
@@ -105,20 +116,16 @@ export interface CommandCall extends ConfigWorld {
   readonly signal: AbortSignal;
 }
 
-/** Runs a command that has no actions, and ends the process. */
-export async function mainOfOne(usage: Command): Promise<never> {
-  const { env, now } = REAL_WORLD;
-  const stop = new AbortController();
-  const command: CommandProcess = new CommandProcess(usage.name, now, (thrown) => {
-    const error = summariseError(thrown);
-    return { summary: { error }, text: "", compact: { state: "failed", error } };
-  });
-  command.onSignal((reason) => stop.abort(reason));
-  try {
+/** Runs a command that works on one thing, and ends the process. */
+export function mainOfOne(usage: Command): Promise<never> {
+  const { env } = REAL_WORLD;
+  return carryOut(usage, (command) => {
+    const stop = new AbortController();
+    command.onSignal((reason) => stop.abort(reason));
     const request = parseOperand(usage, command.args, command.terminal.print);
-    if (request.kind === "help") return command.exit(ExitCode.ok);
+    if (request.kind === "help") return null;
     const { operand, flags } = request;
-    const { json, text } = await usage.run({
+    return usage.run({
       configPath: configPathOf(flags, env),
       operand,
       flags,
@@ -126,9 +133,5 @@ export async function mainOfOne(usage: Command): Promise<never> {
       redactor: command.redactor,
       signal: stop.signal,
     });
-    command.print(json, text);
-    return command.exit(ExitCode.ok);
-  } catch (error) {
-    return command.exit(command.fail(error));
-  }
+  });
 }

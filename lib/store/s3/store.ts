@@ -28,10 +28,10 @@ import {
   takenOver,
   vanished,
   wrapObjectError,
-  wrapStoreError,
 } from "./errors.ts";
 import { decodeKey, faultInListed, fitsXml, isDoubtful, requireKey } from "./key.ts";
 import { KEY_CONCURRENCY, S3_LIMITS, type S3Limits } from "./limits.ts";
+import { wrapStoreError } from "./meanings.ts";
 import { Uploads } from "./upload.ts";
 
 /** What the store is opened with besides its configuration. */

@@ -23,8 +23,8 @@ import {
   isPassing,
   isUnexplained,
   wrapObjectError,
-  wrapStoreError,
 } from "../../../lib/store/s3/errors.ts";
+import { wrapStoreError } from "../../../lib/store/s3/meanings.ts";
 import { ObjectError } from "../../../lib/store/store.ts";
 
 Deno.test("requireKey() refuses keys that a server may take for others, and no other ones", () => {

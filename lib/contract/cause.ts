@@ -23,13 +23,12 @@ import {
   firstLine,
   hex,
   invalidUtf8At,
-  inWords,
   isPlainText,
   likelyEncoding,
   likelyFormat,
   likelyHeaderCause,
-  type Line,
 } from "../csv/likely.ts";
+import { inWords, type Line } from "../csv/words.ts";
 import { LF } from "../csv/marks.ts";
 import type { FileFault } from "../source_file.ts";
 

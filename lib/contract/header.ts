@@ -6,7 +6,7 @@
 import { type ColumnType, parseColumnType, sqlType } from "../column_type.ts";
 import type { Contract } from "./schema.ts";
 import { headerName } from "../csv/header.ts";
-import { shown } from "../csv/likely.ts";
+import { shown } from "../csv/words.ts";
 import type { FileFault } from "../source_file.ts";
 
 /** A contract column and its place in files of one layout. */

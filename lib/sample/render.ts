@@ -5,7 +5,7 @@
  */
 import type { Column } from "./head.ts";
 import type { SampleReport, SampleResult } from "./sample.ts";
-import { shown } from "../csv/likely.ts";
+import { shown } from "../csv/words.ts";
 import { rowsText, visible } from "../text.ts";
 
 /** The report as several lines. */

@@ -9,13 +9,12 @@ import { gzipSync } from "node:zlib";
 import {
   firstLine,
   invalidUtf8At,
-  inWords,
   isPlainText,
   likelyEncoding,
   likelyFormat,
   likelyHeaderCause,
-  shown,
 } from "../../lib/csv/likely.ts";
+import { inWords, shown } from "../../lib/csv/words.ts";
 
 const NAMES = ["customer_id", "store_id", "product_name", "sales_date", "price"];
 const EXPECTED = { delimiter: ",", quote: '"', names: NAMES };
